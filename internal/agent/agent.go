@@ -1,0 +1,139 @@
+// Package agent drives the vendors' CLIs: it knows the command line and the
+// stdio protocol of each, and nothing about containers, files or time.
+//
+// An Adapter is a pure state machine. The runner feeds it what happened, in the
+// order in which it is journalled: every line of the agent's stdout (Line) and
+// every command (Do). Each step yields events for the journal and lines for the
+// agent's stdin. Nothing else goes in: no clock, no random number, no I/O.
+//
+// That purity is what makes a session survive its runner. A new runner feeds the
+// journalled lines and commands to a fresh adapter, which thereby reaches the
+// same state and yields the same stdin lines in the same order. Stdin lines are
+// numbered and the sandbox drops those that it already has (package sandbox), so
+// the new runner sends all of them again and each arrives exactly once.
+//
+// Facts about the CLIs were measured with Claude Code 2.1.330 and Codex 0.169.0;
+// docs/ARCHITECTURE.md says how.
+package agent
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/sprawlto/ratchetai-runner/internal/event"
+)
+
+// Kind names a vendor's agent.
+type Kind string
+
+// The agents.
+const (
+	Claude Kind = "claude"
+	Codex  Kind = "codex"
+)
+
+// Workspace and Home are where every sandbox has them, so that a conversation
+// can go on in another sandbox: transcripts and trust keys name these paths.
+const (
+	Workspace = "/workspace"
+	Home      = "/home/agent"
+)
+
+// Options is what an adapter needs to know at the start. It is stored with the
+// session, because the replay needs the same.
+type Options struct {
+	Kind         Kind   `json:"kind"`
+	Model        string `json:"model,omitempty"` // the vendor's name; empty: the vendor's default
+	Conversation string `json:"conversation"`    // UUID that Claude uses as its session id
+	// Instructions is the text of the workspace's AGENTS.md for agents that do
+	// not read it from an untrusted project (Codex).
+	Instructions string `json:"instructions,omitempty"`
+	// BaseURL of the model's API; empty: the vendor's own.
+	BaseURL string `json:"base_url,omitempty"`
+}
+
+// hosts returns what the agent must reach: the vendor's hosts, or the one that
+// takes their place.
+func (o Options) hosts(vendor ...string) []string {
+	if u, err := url.Parse(o.BaseURL); err == nil && u.Host != "" {
+		return []string{u.Host}
+	}
+	return vendor
+}
+
+// ParseModel splits "claude", "codex" or "claude:opus" into agent and model.
+func ParseModel(s string) (Kind, string, error) {
+	kind, model, hasModel := strings.Cut(s, ":")
+	switch k := Kind(kind); {
+	case k != Claude && k != Codex:
+		return "", "", fmt.Errorf("unknown agent %q: use claude, codex, claude:MODEL or codex:MODEL", kind)
+	case hasModel && model == "":
+		return "", "", fmt.Errorf("no model after %q: use %s:MODEL, or %s for its default", s, kind, kind)
+	default:
+		return k, model, nil
+	}
+}
+
+// Process is what to run in the sandbox.
+type Process struct {
+	Command []string
+	Env     []string // KEY=VALUE, without credentials and proxy settings
+	// Hosts that the agent needs, as egress rules.
+	Hosts []string
+	// Denied hosts are refused even when somebody allows them: an agent that
+	// reaches its login server there would spend the host's refresh token.
+	Denied []string
+}
+
+// CommandKind says what a command wants.
+type CommandKind string
+
+// The kinds of commands.
+const (
+	Message   CommandKind = "message"   // Text for the agent, now or in mid-turn
+	Interrupt CommandKind = "interrupt" // stop the running turn
+	End       CommandKind = "end"       // leave, once idle
+)
+
+// Command is what a person or the runner sends into a session.
+type Command struct {
+	ID   string // UUID
+	Kind CommandKind
+	Text string
+}
+
+// Step is what follows from one line or command.
+type Step struct {
+	Events []event.Data
+	Send   [][]byte // lines for the agent's stdin, without newline
+	// Terminate asks the runner to send SIGTERM: the agent has no other end.
+	Terminate bool
+}
+
+// Adapter speaks one vendor's protocol for one session. It is not safe for
+// concurrent use. No method blocks or fails: what is not understood becomes an
+// event.Unparsed.
+type Adapter interface {
+	// Process returns what to run.
+	Process() Process
+	// Start opens the protocol. It is the first step of every session.
+	Start() Step
+	// Line takes one complete line of stdout without its newline; the slice is
+	// not kept. Every line yields at least one event.
+	Line(line []byte) Step
+	// Do takes a command. A message is accepted at any time, and held back
+	// until the protocol is ready for it.
+	Do(c Command) Step
+	// Idle reports that the agent has answered every message it was given and
+	// waits for another.
+	Idle() bool
+}
+
+// New returns the adapter for o.Kind, which ParseModel has checked.
+func New(o Options) Adapter {
+	if o.Kind == Codex {
+		return newCodex(o)
+	}
+	return newClaude(o)
+}
