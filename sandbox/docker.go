@@ -1,0 +1,282 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+)
+
+const (
+	callMax  = 30 * time.Second  // one call to the engine
+	startMax = 120 * time.Second // create and start
+	// startsAtOnce is where the engine starts most containers per second on a
+	// small machine; more at a time only makes each slower.
+	startsAtOnce = 6
+)
+
+// Docker is the Engine for Docker and what speaks its API, from version 1.41.
+type Docker struct {
+	api    *client.Client
+	starts chan struct{}
+
+	mu   sync.Mutex
+	cpus int // 0: not asked yet
+}
+
+// NewDocker returns the engine at host, such as unix:///var/run/docker.sock, or
+// the one that DOCKER_HOST names if host is empty. It does not connect yet.
+func NewDocker(host string) (*Docker, error) {
+	opts := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
+	if host != "" {
+		opts = append(opts, client.WithHost(host))
+	}
+	api, err := client.NewClientWithOpts(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("configure the engine's client: %w", err)
+	}
+	return &Docker{api: api, starts: make(chan struct{}, startsAtOnce)}, nil
+}
+
+// Close releases idle connections. Processes are not affected.
+func (d *Docker) Close() error { return d.api.Close() }
+
+// EngineInfo describes the engine as far as it matters to sandboxes.
+type EngineInfo struct {
+	Version    string
+	APIVersion string
+	Arch       string // "amd64" or "arm64"
+	CPUs       int
+	Rootless   bool
+	Runtimes   []string
+	Warnings   []string // limits that the engine cannot enforce
+}
+
+// Info asks the engine about itself.
+func (d *Docker) Info(ctx context.Context) (EngineInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	info, err := d.api.Info(ctx)
+	if err != nil {
+		return EngineInfo{}, d.fail("ask the engine", err)
+	}
+	e := EngineInfo{
+		Version: info.ServerVersion, APIVersion: d.api.ClientVersion(), CPUs: info.NCPU,
+		Arch: goArch(info.Architecture), Warnings: info.Warnings,
+	}
+	for _, o := range info.SecurityOptions {
+		e.Rootless = e.Rootless || o == "name=rootless"
+	}
+	for name := range info.Runtimes {
+		e.Runtimes = append(e.Runtimes, name)
+	}
+	d.mu.Lock()
+	d.cpus = info.NCPU
+	d.mu.Unlock()
+	return e, nil
+}
+
+func goArch(machine string) string {
+	switch machine {
+	case "x86_64":
+		return "amd64"
+	case "aarch64":
+		return "arm64"
+	}
+	return machine
+}
+
+// Start implements Engine.
+func (d *Docker) Start(ctx context.Context, spec Spec) (Process, error) {
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	cpus, err := d.processors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case d.starts <- struct{}{}:
+		defer func() { <-d.starts }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if err := prepareState(spec); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startMax)
+	defer cancel()
+	created, err := d.create(ctx, plan(spec, cpus))
+	if err != nil {
+		if errdefs.IsNotFound(err) {
+			return nil, fmt.Errorf("create sandbox %s from %s: %w", spec.ID, spec.Image, ErrNoImage)
+		}
+		return nil, d.fail("create sandbox "+spec.ID, err)
+	}
+	p := newProcess(d, created.ID, spec)
+	if err := p.start(ctx); err != nil {
+		_ = p.Close()
+		_ = d.remove(context.WithoutCancel(ctx), created.ID)
+		return nil, d.fail("start sandbox "+spec.ID, err)
+	}
+	return p, nil
+}
+
+// create does not end with ctx: the engine creates the container even if nobody
+// waits for the answer, and then nobody knows that it is there.
+func (d *Docker) create(ctx context.Context, r request) (container.CreateResponse, error) {
+	if ctx.Err() != nil {
+		return container.CreateResponse{}, context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callMax)
+	defer cancel()
+	return d.api.ContainerCreate(ctx, r.Config, r.Host, nil, nil, r.Name)
+}
+
+func (d *Docker) processors(ctx context.Context) (int, error) {
+	d.mu.Lock()
+	n := d.cpus
+	d.mu.Unlock()
+	if n > 0 {
+		return n, nil
+	}
+	info, err := d.Info(ctx)
+	return info.CPUs, err
+}
+
+// prepareState lays out the sandbox's directory: io for PID 1 and files of /etc.
+func prepareState(s Spec) error {
+	var uid, gid int
+	if _, err := fmt.Sscanf(s.User, "%d:%d", &uid, &gid); err != nil {
+		return fmt.Errorf("prepare sandbox %s: user %q: %w", s.ID, s.User, err)
+	}
+	io := filepath.Join(s.State, "io")
+	if err := os.MkdirAll(io, 0o700); err != nil {
+		return fmt.Errorf("prepare sandbox %s: %w", s.ID, err)
+	}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(io, uid, gid); err != nil {
+			return fmt.Errorf("prepare sandbox %s: %w", s.ID, err)
+		}
+	}
+	home := s.Dir
+	for _, e := range s.Env {
+		if v, ok := strings.CutPrefix(e, "HOME="); ok {
+			home = v
+		}
+	}
+	passwd, group := accounts(s.User, home)
+	for name, text := range map[string]string{"passwd": passwd, "group": group, "hosts": hosts} {
+		file := filepath.Join(s.State, name)
+		err := os.WriteFile(file, []byte(text), 0o644)
+		if err == nil {
+			err = os.Chmod(file, 0o644) // whatever our umask is, the agent has to read it
+		}
+		if err != nil {
+			return fmt.Errorf("prepare sandbox %s: %w", s.ID, err)
+		}
+	}
+	return nil
+}
+
+// Adopt implements Engine.
+func (d *Docker) Adopt(ctx context.Context, spec Spec, offset int64) (Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	c, err := d.api.ContainerInspect(ctx, namePrefix+spec.ID)
+	if err != nil {
+		return nil, d.fail("adopt sandbox "+spec.ID, err)
+	}
+	p := newProcess(d, c.ID, spec)
+	p.adopt(offset)
+	return p, nil
+}
+
+// List implements Engine.
+func (d *Docker) List(ctx context.Context, runner string) ([]Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	f := filters.NewArgs(filters.Arg("label", labelSession))
+	if runner != "" {
+		f.Add("label", labelRunner+"="+runner)
+	}
+	all, err := d.api.ContainerList(ctx, container.ListOptions{All: true, Filters: f})
+	if err != nil {
+		return nil, d.fail("list sandboxes", err)
+	}
+	infos := make([]Info, len(all))
+	for i, c := range all {
+		infos[i] = Info{
+			ID: c.Labels[labelSession], Runner: c.Labels[labelRunner],
+			Running: c.State == "running" || c.State == "paused", Created: time.Unix(c.Created, 0),
+		}
+	}
+	return infos, nil
+}
+
+// Remove implements Engine.
+func (d *Docker) Remove(ctx context.Context, id string) error {
+	return d.remove(ctx, namePrefix+id)
+}
+
+func (d *Docker) remove(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	err := d.api.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if err == nil || errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // a conflict: it is being removed
+		return nil
+	}
+	return d.fail("remove "+name, err)
+}
+
+// fail wraps an engine's error once, with the sentinel that it amounts to.
+func (d *Docker) fail(doing string, err error) error {
+	switch {
+	case connectionLost(err):
+		return fmt.Errorf("%s: %w at %s", doing, ErrUnavailable, d.api.DaemonHost())
+	case errdefs.IsNotFound(err):
+		return fmt.Errorf("%s: %w", doing, ErrNotFound)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// stats decodes the engine's one-shot statistics.
+func (d *Docker) stats(ctx context.Context, id string) (Stats, error) {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	r, err := d.api.ContainerStatsOneShot(ctx, id)
+	if err != nil {
+		return Stats{}, d.fail("read statistics", err)
+	}
+	defer r.Body.Close()
+	var s container.StatsResponse
+	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&s); err != nil {
+		return Stats{}, fmt.Errorf("read statistics: %w", err)
+	}
+	cache := s.MemoryStats.Stats["total_inactive_file"] // cgroup v1
+	if cache == 0 {
+		cache = s.MemoryStats.Stats["inactive_file"] // v2
+	}
+	return Stats{
+		MemoryBytes: int64(s.MemoryStats.Usage - min(cache, s.MemoryStats.Usage)),
+		Processes:   int64(s.PidsStats.Current),
+		CPU:         time.Duration(s.CPUStats.CPUUsage.TotalUsage),
+	}, nil
+}
+
+// connectionLost reports whether err says that the engine went away, rather
+// than that it refused.
+func connectionLost(err error) bool {
+	return client.IsErrConnectionFailed(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
