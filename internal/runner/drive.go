@@ -1,0 +1,212 @@
+package runner
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
+	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/journal"
+	"github.com/sprawlto/ratchetai-runner/sandbox"
+)
+
+const (
+	stderrLineMax  = 8 << 10 // bytes of one line that are kept
+	stderrLinesMax = 1000    // lines of a session that are kept
+	cleanupMax     = 60 * time.Second
+)
+
+// replay brings a fresh adapter to where the journal ends. The stdin lines that
+// it yields on the way wait for run, which sends all of them.
+func (s *Session) replay(dir string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.again(s.adapter.Start())
+	for e, err := range journal.Read(dir, 1) {
+		if err != nil {
+			return err
+		}
+		if e.Out > 0 {
+			s.out, s.sum = e.Out, e.Sum
+		}
+		switch {
+		case e.Type == string(event.TypeSessionFinished):
+			return s.recall(e.Data)
+		case e.Type == string(event.TypeCommandQueued):
+			s.again(s.redo(e.Data))
+		case e.Raw != nil:
+			s.again(s.adapter.Line(preview(e.Raw)))
+		}
+	}
+	return nil
+}
+
+// recall takes over the end that a runner had journalled before it died.
+func (s *Session) recall(data []byte) error {
+	d, err := event.Decode(event.TypeSessionFinished, data)
+	if err != nil {
+		return err
+	}
+	s.final = d.(event.SessionFinished)
+	return nil
+}
+
+func (s *Session) redo(data []byte) agent.Step {
+	d, err := event.Decode(event.TypeCommandQueued, data)
+	if err != nil {
+		return agent.Step{}
+	}
+	c := d.(event.CommandQueued)
+	if c.Kind == string(agent.End) {
+		s.ending = true
+	}
+	return s.adapter.Do(agent.Command{ID: c.Command, Kind: agent.CommandKind(c.Kind), Text: c.Text})
+}
+
+// again repeats a step whose events are journalled already.
+func (s *Session) again(step agent.Step) {
+	s.note(step.Events)
+	s.pending = append(s.pending, step)
+}
+
+// run gives proc what waits for it and drives the session to its end in the
+// background.
+func (s *Session) run(proc sandbox.Process) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proc = proc
+	for _, step := range s.pending {
+		if err := s.send(step); err != nil {
+			return err
+		}
+	}
+	s.pending = nil
+	if s.ending {
+		go s.insist()
+	} else if err := s.settle(); err != nil { // the dead runner had not come to it
+		return err
+	}
+	go s.drive(proc)
+	return nil
+}
+
+// drive reads the session to its end and records it.
+func (s *Session) drive(proc sandbox.Process) {
+	deadline := time.AfterFunc(time.Until(s.Deadline), func() {
+		s.End(event.TimedOut, "the session reached its deadline")
+	})
+	defer deadline.Stop()
+	stderr := make(chan struct{})
+	go func() {
+		defer close(stderr)
+		s.readStderr(proc.Stderr())
+	}()
+	fault := s.readStdout(proc)
+	result, lost := proc.Wait(s.ctx)
+	<-stderr
+	s.mu.Lock()
+	e := end{stop: s.stop, turn: s.turn, result: result, lost: lost, fault: fault, stderr: s.stderr}
+	s.mu.Unlock()
+	s.finish(e, proc)
+}
+
+// readStdout feeds every line to the adapter until the process has ended. When
+// the journal fails, the process is killed and the rest is read and dropped.
+func (s *Session) readStdout(proc sandbox.Process) (fault error) {
+	r := newLineReader(proc.Stdout())
+	for {
+		line, size, err := r.next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				s.emit(event.Notice{Kind: "warning", Text: "gap: " + err.Error()})
+			}
+			return fault
+		}
+		if fault != nil {
+			continue
+		}
+		if fault = s.line(line, size, r.more()); fault != nil {
+			go func() { _ = proc.Kill(context.Background()) }()
+		}
+	}
+}
+
+// readStderr journals stderr line by line, within bounds.
+func (s *Session) readStderr(r io.Reader) {
+	b := bufio.NewReaderSize(r, stderrLineMax)
+	for n := 0; ; n++ {
+		line, err := b.ReadString('\n')
+		if err != nil && line == "" {
+			return
+		}
+		text := strings.TrimRight(strings.ToValidUTF8(line, "\uFFFD"), "\r\n")
+		if text == "" {
+			continue
+		}
+		text = string(s.secrets.Bytes([]byte(text)))
+		s.mu.Lock()
+		s.stderr = text
+		s.mu.Unlock()
+		if n < stderrLinesMax {
+			s.emit(event.Notice{Kind: "stderr", Text: text})
+		} else if n == stderrLinesMax {
+			s.emit(event.Notice{Kind: "warning", Text: "more lines on stderr are not kept"})
+		}
+	}
+}
+
+// finish records the session's end and lets go of it.
+func (s *Session) finish(e end, proc sandbox.Process) {
+	outcome, reason := e.outcome()
+	s.mu.Lock()
+	s.final = event.SessionFinished{
+		Outcome: outcome, Reason: string(s.secrets.Bytes([]byte(reason))), Usage: s.usage,
+		DurationMS: time.Since(s.Created).Milliseconds(),
+	}
+	if proc != nil && e.lost == nil {
+		code := e.result.ExitCode
+		s.final.ExitCode = &code
+	}
+	if e.turn != nil {
+		s.final.Result, s.final.ResetsAt = e.turn.Text, e.turn.ResetsAt
+	}
+	s.mu.Unlock()
+	if proc != nil {
+		_ = proc.Close()
+	}
+	s.emit(s.final)
+	s.close()
+}
+
+// close removes the session's container and what only a running session needs.
+// The journal's last event is written; a runner that dies in here leaves the
+// rest to Sweep.
+func (s *Session) close() {
+	defer close(s.ended)
+	s.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupMax)
+	defer cancel()
+	dir := s.runner.Store.dir(s.ID)
+	log := s.runner.Log.WithField("session", s.ID)
+	if err := s.runner.Engine.Remove(ctx, s.ID); err != nil {
+		log.WithError(err).Warn("sandbox not removed")
+	}
+	if err := s.journal.Close(); err != nil {
+		log.WithError(err).Error("journal not closed")
+	}
+	for _, name := range []string{"sandbox", "login", secretsFile} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			log.WithError(err).Warn("session directory not cleaned")
+		}
+	}
+	if err := markFinished(dir, s.final); err != nil {
+		log.WithError(err).Error("end not recorded")
+	}
+	s.held.release()
+}

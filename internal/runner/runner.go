@@ -1,0 +1,315 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/sirupsen/logrus"
+
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
+	"github.com/sprawlto/ratchetai-runner/internal/credential"
+	"github.com/sprawlto/ratchetai-runner/internal/egress"
+	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/journal"
+	"github.com/sprawlto/ratchetai-runner/internal/redact"
+	"github.com/sprawlto/ratchetai-runner/sandbox"
+)
+
+// Defaults of a Task.
+const (
+	DefaultTimeout     = 2 * time.Hour
+	DefaultOrphanAfter = 10 * time.Minute
+)
+
+// Runner starts sessions and takes them over.
+type Runner struct {
+	Store  *Store
+	Engine sandbox.Engine
+	Log    logrus.FieldLogger
+	// Getenv and Home say where the host's logins are; os.Getenv and the user's
+	// home directory outside tests.
+	Getenv func(string) string
+	Home   string
+	// CA is a file of CA certificates that sessions trust; see SystemCA.
+	CA string
+}
+
+// Task is what somebody wants done.
+type Task struct {
+	Title     string
+	Prompt    string
+	Kind      agent.Kind
+	Model     string // empty: the vendor's default
+	BaseURL   string // of the model's API; empty: the vendor's own
+	Workspace string // absolute, see CheckWorkspace
+	User      string // "UID:GID"
+	Image     string // with the agents in it
+	Env       []string
+	Allow     []string       // egress rules and presets beyond what the agent needs
+	Permit    []netip.Prefix // private addresses that allowed names may lead to
+	Login     credential.Mode
+	Timeout   time.Duration // 0: DefaultTimeout
+	Orphan    time.Duration // 0: DefaultOrphanAfter
+	Limits    sandbox.Limits
+	Runtime   string
+}
+
+// Start begins a session with t's prompt and returns when its agent runs. The
+// session goes on after ctx ends. When Start fails, the session and the reason
+// are in the store, unless it could not even be created.
+func (r *Runner) Start(ctx context.Context, t Task) (*Session, error) {
+	login, err := r.login(t.Kind, t.Login)
+	if err != nil {
+		return nil, err
+	}
+	rec := record(t)
+	if _, err := policy(rec, agent.New(rec.Agent).Process()); err != nil {
+		return nil, err
+	}
+	held, err := r.Store.create(rec)
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.open(rec, held)
+	if err != nil {
+		held.release()
+		return nil, err
+	}
+	s.mu.Lock()
+	err = s.apply(s.adapter.Start(), nil)
+	if err == nil {
+		_, err = s.do(agent.Command{ID: uuid.NewString(), Kind: agent.Message, Text: t.Prompt})
+	}
+	s.mu.Unlock()
+	if err == nil {
+		err = r.launch(ctx, s, t, login)
+	}
+	if err != nil {
+		why := &stop{event.Errored, err.Error()}
+		if ctx.Err() != nil {
+			why = &stop{event.Cancelled, "cancelled before the agent ran"}
+		}
+		s.finish(end{stop: why}, nil)
+		return nil, fmt.Errorf("session %s: %w", rec.ID, err)
+	}
+	return s, nil
+}
+
+func record(t Task) Record {
+	id, _ := uuid.NewV7() // fails only without randomness, which panics first
+	rec := Record{
+		ID: id.String(), Title: t.Title, Created: time.Now().UTC(),
+		Agent:     agent.Options{Kind: t.Kind, Model: t.Model, Conversation: uuid.NewString(), BaseURL: t.BaseURL},
+		Workspace: t.Workspace, User: t.User, Allow: t.Allow, Permit: t.Permit, Login: string(t.Login), Limits: t.Limits,
+		OrphanAfter: t.Orphan,
+	}
+	if t.Kind == agent.Codex {
+		rec.Agent.Instructions = instructions(t.Workspace)
+	}
+	if rec.Title == "" {
+		rec.Title = firstLine(t.Prompt)
+	}
+	if rec.OrphanAfter == 0 {
+		rec.OrphanAfter = DefaultOrphanAfter
+	}
+	timeout := t.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	rec.Deadline = rec.Created.Add(timeout)
+	return rec
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	if r := []rune(line); len(r) > 60 {
+		line = string(r[:59]) + "…"
+	}
+	return line
+}
+
+// open opens the journal of rec, which may hold an earlier runner's part.
+func (r *Runner) open(rec Record, held *lock) (*Session, error) {
+	j, err := journal.Open(r.Store.dir(rec.ID), rec.ID)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Session{
+		Record: rec, runner: r, journal: j, held: held, secrets: redact.New(),
+		adapter: agent.New(rec.Agent), ctx: ctx, cancel: cancel, ended: make(chan struct{}),
+	}, nil
+}
+
+// policy is what the session may reach: what its agent needs and what its owner
+// allows.
+func policy(rec Record, p agent.Process) (egress.Policy, error) {
+	allowed, err := egress.Parse(slices.Concat(p.Hosts, rec.Allow)...)
+	if err != nil {
+		return egress.Policy{}, err
+	}
+	return allowed.Deny(p.Denied...)
+}
+
+// launch prepares everything that the sandbox needs and starts it.
+func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credential.Source) error {
+	projected, err := r.project(s, login)
+	if err != nil {
+		return err
+	}
+	secrets := secretValues(slices.Concat(projected.Env, t.Env))
+	s.secrets.Add(secrets...)
+	if err := saveSecrets(r.Store.dir(s.ID), secrets); err != nil {
+		return err
+	}
+	spec, err := r.spec(s)
+	if err != nil {
+		return err
+	}
+	process := s.adapter.Process()
+	spec.Image, spec.Command, spec.Runtime = t.Image, process.Command, t.Runtime
+	if projected.Dir != "" {
+		spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: projected.Dir, Target: loginDir, ReadOnly: true})
+	}
+	mounts, env := trust(r.CA)
+	spec.Env = environment(env, process.Env, projected.Env, t.Env)
+	spec.Mounts = append(spec.Mounts, mounts...)
+	proc, err := r.Engine.Start(ctx, spec)
+	if err != nil {
+		return err
+	}
+	return s.run(proc)
+}
+
+// spec is the sandbox of s as far as Adopt needs it too.
+func (r *Runner) spec(s *Session) (sandbox.Spec, error) {
+	allowed, err := policy(s.Record, s.adapter.Process())
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
+	dir := r.Store.dir(s.ID)
+	return sandbox.Spec{
+		ID: s.ID, Runner: r.Store.runner, User: s.User, Dir: agent.Workspace,
+		State: filepath.Join(dir, "sandbox"),
+		Mounts: []sandbox.Mount{
+			{Source: s.Workspace, Target: agent.Workspace},
+			{Source: filepath.Join(dir, "home"), Target: agent.Home},
+		},
+		Proxy:       s.proxy(allowed),
+		OrphanAfter: s.OrphanAfter,
+		Limits:      s.Limits,
+	}, nil
+}
+
+// Attach takes over the session whose runner is gone and returns when it is up
+// to date. A session that ended meanwhile is brought to its end first. It
+// returns ErrBusy when another runner drives the session, and ErrFinished when
+// nothing is left to do.
+func (r *Runner) Attach(ctx context.Context, id string) (*Session, error) {
+	rec, err := r.Store.Load(id)
+	if err != nil {
+		return nil, err
+	}
+	held, err := r.Store.lock(rec.ID)
+	if err != nil {
+		return nil, err
+	}
+	if finished(r.Store.dir(rec.ID)) != nil {
+		held.release()
+		return nil, fmt.Errorf("session %s: %w", rec.ID, ErrFinished)
+	}
+	s, err := r.open(rec, held)
+	if err != nil {
+		held.release()
+		return nil, err
+	}
+	if err := r.takeOver(ctx, s); err != nil {
+		s.journal.Close()
+		held.release()
+		return nil, fmt.Errorf("session %s: %w", rec.ID, err)
+	}
+	return s, nil
+}
+
+func (r *Runner) takeOver(ctx context.Context, s *Session) error {
+	secrets, err := loadSecrets(r.Store.dir(s.ID))
+	if err != nil {
+		return err
+	}
+	s.secrets.Add(secrets...)
+	// Tokens that were renewed meanwhile must be known before a line is read.
+	if login, err := r.login(s.Agent.Kind, credential.Mode(s.Login)); err == nil {
+		if _, err := r.project(s, login); err != nil {
+			return err
+		}
+	}
+	if err := s.replay(r.Store.dir(s.ID)); err != nil {
+		return err
+	}
+	if s.final.Outcome != "" {
+		s.close()
+		return nil
+	}
+	spec, err := r.spec(s)
+	if err != nil {
+		return err
+	}
+	proc, err := r.Engine.Adopt(ctx, spec, s.out)
+	if errors.Is(err, sandbox.ErrNotFound) {
+		s.finish(end{turn: s.turn, lost: errors.New("the sandbox is gone")}, nil)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := sandbox.VerifyStdout(spec.State, s.out, s.sum); err != nil {
+		s.emit(event.Notice{Kind: "warning", Text: "gap: output may be missing or wrong from here on: " + err.Error()})
+	}
+	return s.run(proc)
+}
+
+// Sweep ends what dead runners left behind: it takes sessions whose agent has
+// ended to their outcome and removes containers without a session. Sessions
+// whose agent still works are left for Attach. It returns how many it ended.
+func (r *Runner) Sweep(ctx context.Context) (int, error) {
+	containers, err := r.Engine.List(ctx, r.Store.runner)
+	if err != nil {
+		return 0, err
+	}
+	running := make(map[string]bool)
+	for _, c := range containers {
+		running[c.ID] = c.Running
+	}
+	_, err = sandbox.Reap(ctx, r.Engine, r.Store.runner, func(c sandbox.Info) bool {
+		// An end is recorded after the container is removed, unless the engine was
+		// away then, or made the container after its runner had been killed.
+		_, err := os.Stat(r.Store.dir(c.ID))
+		return err == nil && finished(r.Store.dir(c.ID)) == nil
+	})
+	all, lerr := r.Store.List()
+	swept := 0
+	for _, sum := range all {
+		if sum.State != Orphaned || running[sum.ID] {
+			continue
+		}
+		s, aerr := r.Attach(ctx, sum.ID)
+		if errors.Is(aerr, ErrBusy) || errors.Is(aerr, ErrFinished) {
+			continue
+		}
+		if aerr != nil {
+			err = errors.Join(err, aerr)
+			continue
+		}
+		<-s.Done()
+		swept++
+	}
+	return swept, errors.Join(err, lerr, r.Store.sweep())
+}

@@ -1,0 +1,329 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"iter"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
+	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/journal"
+	"github.com/sprawlto/ratchetai-runner/internal/redact"
+	"github.com/sprawlto/ratchetai-runner/sandbox"
+)
+
+const (
+	// previewAbove is the length from which a line is decoded in a shortened
+	// form; the journal keeps it whole.
+	previewAbove = 256 << 10
+	// previewString is what remains of a long string then.
+	previewString = 16 << 10
+	// dataMax bounds an event's data; a batch of events has to hold it.
+	dataMax = 1 << 20
+	// endMax is what an agent that was asked to leave gets before SIGTERM, and
+	// again before it is killed.
+	endMax = 10 * time.Second
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Session is one running session. Its methods are safe for concurrent use.
+type Session struct {
+	Record
+	runner  *Runner
+	journal *journal.Journal
+	secrets *redact.Set
+	held    *lock
+
+	ctx    context.Context // until the end; for what serves the agent meanwhile
+	cancel context.CancelFunc
+	ended  chan struct{} // closed when the last event is journalled
+	final  event.SessionFinished
+
+	// mu orders everything that the adapter and the journal see.
+	mu      sync.Mutex
+	adapter agent.Adapter
+	proc    sandbox.Process
+	sent    uint64       // number of the last stdin line that proc was given
+	pending []agent.Step // what waits for proc
+	deltas  deltas
+	entries []journal.Entry // reused
+	out     int64           // bytes of stdout that are journalled
+	sum     uint32
+	fault   error // the journal's first error; nothing is accepted after it
+	turn    *event.TurnFinished
+	usage   *event.Usage
+	stderr  string // the last line
+	stop    *stop  // why the session is being ended, if it is
+	ending  bool   // the agent was asked to leave
+	stay    bool   // an idle agent waits for another message
+}
+
+// stop is who or what ended a session before its agent did.
+type stop struct {
+	outcome event.Outcome
+	reason  string
+}
+
+// Done is closed when the session has ended and everything is journalled.
+func (s *Session) Done() <-chan struct{} { return s.ended }
+
+// Result returns the session's last event, after Done.
+func (s *Session) Result() event.SessionFinished { <-s.ended; return s.final }
+
+// Events returns the session's journal from entry number from on, as it grows,
+// up to its last event or until ctx ends.
+func (s *Session) Events(ctx context.Context, from uint64) iter.Seq2[journal.Entry, error] {
+	return s.journal.Follow(ctx, from, string(event.TypeSessionFinished))
+}
+
+// Message gives the agent text, at once or in the middle of its turn, and
+// returns the command's id.
+func (s *Session) Message(text string) (string, error) {
+	return s.command(agent.Message, text)
+}
+
+// Interrupt stops the running turn. An agent that is then idle leaves, and the
+// session counts as cancelled, unless stay is set and it gets another message.
+func (s *Session) Interrupt(stay bool) error {
+	s.mu.Lock()
+	s.stay = stay
+	if !stay && s.stop == nil {
+		s.stop = &stop{event.Cancelled, "interrupted"}
+	}
+	s.mu.Unlock()
+	_, err := s.command(agent.Interrupt, "")
+	return err
+}
+
+func (s *Session) command(kind agent.CommandKind, text string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending && kind == agent.Message {
+		return "", sandbox.ErrEnded
+	}
+	if kind == agent.Message {
+		s.stay = false
+	}
+	id, err := s.do(agent.Command{ID: uuid.NewString(), Kind: kind, Text: text})
+	if err == nil {
+		err = s.settle()
+	}
+	return id, err
+}
+
+// do journals c and what the adapter makes of it, then sends.
+func (s *Session) do(c agent.Command) (string, error) {
+	queued := event.CommandQueued{Command: c.ID, Kind: string(c.Kind), Text: c.Text}
+	step := s.adapter.Do(c)
+	step.Events = append([]event.Data{queued}, step.Events...)
+	if err := s.apply(step, nil); err != nil {
+		return "", err
+	}
+	return c.ID, nil
+}
+
+// apply journals a step's events as one group, which raw, if not nil, caused,
+// and then sends its lines. s.mu is held.
+func (s *Session) apply(step agent.Step, raw []byte) error {
+	return s.take(step, raw, s.journal.Append)
+}
+
+// take is apply with journal.Append or, where more lines follow at once and none
+// is sent, journal.Queue.
+func (s *Session) take(step agent.Step, raw []byte, add func(...journal.Entry) (uint64, error)) error {
+	if s.fault != nil {
+		return s.fault
+	}
+	s.note(step.Events)
+	entries := s.entries[:0]
+	events := s.deltas.redact(s.secrets, step.Events)
+	for _, d := range events {
+		e, err := s.entry(d)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, e)
+	}
+	if raw != nil {
+		entries = withRaw(entries, events, raw, s.out, s.sum)
+	}
+	_, err := add(entries...)
+	clear(entries) // they hold the line
+	s.entries = entries
+	if err != nil {
+		s.fault = err
+		return err
+	}
+	return s.send(step)
+}
+
+func (s *Session) entry(d event.Data) (journal.Entry, error) {
+	data, err := json.Marshal(d)
+	if err != nil {
+		return journal.Entry{}, fmt.Errorf("encode %s: %w", d.EventType(), err)
+	}
+	if len(data) > dataMax {
+		return s.entry(event.Unparsed{Reason: fmt.Sprintf("%s of %d bytes is kept as the line only", d.EventType(), len(data))})
+	}
+	if raw := s.secrets.Bytes(data); len(raw) != len(data) || &raw[0] != &data[0] {
+		data = raw
+	}
+	return journal.Entry{Type: string(d.EventType()), Data: data}, nil
+}
+
+// send passes a step's lines to the agent; before it runs they wait. A process
+// that has ended takes none, which its end will show.
+func (s *Session) send(step agent.Step) error {
+	if s.proc == nil {
+		s.pending = append(s.pending, step)
+		return nil
+	}
+	for _, line := range step.Send {
+		s.sent++
+		if err := s.proc.Send(s.sent, line); err != nil && !errors.Is(err, sandbox.ErrEnded) {
+			return err
+		}
+	}
+	if step.Terminate {
+		s.signal(syscall.SIGTERM)
+	}
+	return nil
+}
+
+// signal does not hold up the stream: the engine may be slow to answer.
+func (s *Session) signal(sig syscall.Signal) {
+	proc := s.proc
+	go func() { _ = proc.Signal(context.Background(), sig) }()
+}
+
+// note keeps what the outcome depends on. s.mu is held.
+func (s *Session) note(events []event.Data) {
+	for _, d := range events {
+		switch d := d.(type) {
+		case event.TurnStarted:
+			s.turn = nil
+		case event.TurnFinished:
+			s.turn = &d
+			if d.Usage != nil {
+				s.usage = d.Usage
+			}
+		case event.UsageUpdated:
+			s.usage = &d.Usage
+		}
+	}
+}
+
+// line takes one line of stdout, without its newline; size counts the bytes that
+// it had in the stream. more says that the next one will follow at once, so that
+// this one may go into the journal together with it. The line is not kept.
+func (s *Session) line(line []byte, size int, more bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum = crc32.Update(s.sum, castagnoli, line)
+	if size > len(line) {
+		s.sum = crc32.Update(s.sum, castagnoli, newline)
+	}
+	s.out += int64(size)
+	raw := s.secrets.Bytes(line)
+	step := s.adapter.Line(preview(raw))
+	add := s.journal.Append
+	if more && len(step.Send) == 0 && !step.Terminate {
+		add = s.journal.Queue
+	}
+	if err := s.take(step, raw, add); err != nil {
+		return err
+	}
+	return s.settle()
+}
+
+var newline = []byte{'\n'}
+
+func preview(line []byte) []byte {
+	if len(line) <= previewAbove {
+		return line
+	}
+	return agent.Preview(line, previewString)
+}
+
+// settle asks an idle agent to leave, once. s.mu is held.
+func (s *Session) settle() error {
+	if s.ending || s.stay || !s.adapter.Idle() {
+		return nil
+	}
+	return s.leave()
+}
+
+// leave asks the agent to end and sees to it that it does. s.mu is held.
+func (s *Session) leave() error {
+	if s.ending {
+		return nil
+	}
+	s.ending = true
+	if _, err := s.do(agent.Command{ID: uuid.NewString(), Kind: agent.End}); err != nil {
+		return err
+	}
+	go s.insist()
+	return nil
+}
+
+// insist ends an agent that was asked to leave and does not.
+func (s *Session) insist() {
+	for _, next := range []func(context.Context) error{
+		func(ctx context.Context) error { return s.proc.Signal(ctx, syscall.SIGTERM) },
+		func(ctx context.Context) error { return s.proc.Kill(ctx) },
+	} {
+		select {
+		case <-s.ended:
+			return
+		case <-time.After(endMax):
+			_ = next(context.Background())
+		}
+	}
+}
+
+// End ends the session with outcome and reason: the agent's turn is interrupted
+// and the agent asked to leave; one that does not is ended by force.
+func (s *Session) End(outcome event.Outcome, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop == nil {
+		s.stop = &stop{outcome, reason}
+	}
+	s.stay = false
+	if s.ending || s.proc == nil {
+		return
+	}
+	if !s.adapter.Idle() {
+		_, _ = s.do(agent.Command{ID: uuid.NewString(), Kind: agent.Interrupt})
+	}
+	_ = s.leave()
+}
+
+// Kill ends the session at once.
+func (s *Session) Kill(outcome event.Outcome, reason string) {
+	s.mu.Lock()
+	if s.stop == nil {
+		s.stop = &stop{outcome, reason}
+	}
+	proc := s.proc
+	s.mu.Unlock()
+	if proc != nil {
+		_ = proc.Kill(context.Background())
+	}
+}
+
+// emit journals events of the runner's own.
+func (s *Session) emit(events ...event.Data) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.apply(agent.Step{Events: events}, nil)
+}
