@@ -1,0 +1,87 @@
+package term
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sprawlto/ratchetai-runner/internal/event"
+)
+
+// state is what is known about the session from its events so far.
+type state struct {
+	started  bool
+	start    time.Time // of the first event
+	phase    string    // what the agent does while no tool runs
+	usage    event.Usage
+	tools    []tool                      // that run, oldest first
+	queued   map[string]string           // commands that the agent has not taken up: id -> text
+	prompted bool                        // the first message has been shown
+	streamed map[string]*strings.Builder // message id -> what was shown of it
+	denied   []string                    // destinations, each once
+	denials  map[string]int
+	limits   map[string]string // window -> the status that was shown
+	problem  string            // the last turn's error, as it was shown
+	plan     string            // as it was shown
+}
+
+type tool struct {
+	call, label, title string
+	started            time.Time
+}
+
+func (s *state) init() {
+	s.phase = "starting"
+	s.queued = make(map[string]string)
+	s.streamed = make(map[string]*strings.Builder)
+	s.denials = make(map[string]int)
+	s.limits = make(map[string]string)
+}
+
+// take removes the tool of a call from those that run.
+func (s *state) take(call string) (tool, bool) {
+	i := slices.IndexFunc(s.tools, func(t tool) bool { return t.call == call })
+	if i < 0 {
+		return tool{call: call, label: "tool"}, false
+	}
+	t := s.tools[i]
+	s.tools = slices.Delete(s.tools, i, i+1)
+	return t, true
+}
+
+// doing says in a few words what the session does.
+func (s *state) doing(now time.Time) string {
+	if len(s.tools) == 0 {
+		return s.phase
+	}
+	t := s.tools[len(s.tools)-1]
+	text := t.label + " "
+	if t.title != "" {
+		text += t.title + " "
+	}
+	text += seconds(now.Sub(t.started))
+	if n := len(s.tools) - 1; n > 0 {
+		text += fmt.Sprintf(" (+%d)", n)
+	}
+	return text
+}
+
+// label names a tool for people. The vendors have many names for the same.
+func label(kind event.ToolKind, name string) string {
+	switch kind {
+	case event.KindOther, "":
+		return fit(Line(name), 30)
+	case event.KindSubagent:
+		return "agent"
+	}
+	return Line(string(kind))
+}
+
+// setUsage keeps a cost that only some events state.
+func (s *state) setUsage(u event.Usage) {
+	if u.CostMicroUSD == 0 {
+		u.CostMicroUSD = s.usage.CostMicroUSD
+	}
+	s.usage = u
+}
