@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"sync"
+
+	"github.com/sprawlto/ratchetai-runner/internal/event"
+)
+
+// controls is what a person can do to a running session.
+type controls interface {
+	Message(text string) (string, error)
+	Interrupt(stay bool) error
+	End(outcome event.Outcome, reason string)
+	Kill(outcome event.Outcome, reason string)
+}
+
+// ladder makes of repeated signals ever stronger ways to stop a session. It is
+// safe for concurrent use.
+//
+//	Ctrl-C   interrupt the agent's turn; on a terminal it then waits for a message
+//	again    end the session; SIGTERM begins here
+//	again    kill it
+type ladder struct {
+	session controls
+	stay    bool         // after an interrupt, somebody can tell the agent what to do
+	say     func(string) // must not block
+
+	mu    sync.Mutex
+	steps int
+}
+
+// signal takes the next step.
+func (l *ladder) signal(sig os.Signal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.steps++; sig != os.Interrupt && l.steps < 2 {
+		l.steps = 2
+	}
+	switch l.steps {
+	case 1:
+		l.interrupt()
+	case 2:
+		l.session.End(event.Cancelled, reason(sig))
+		l.say("ending the session; Ctrl-C kills it")
+	case 3:
+		l.session.Kill(event.Cancelled, reason(sig))
+		l.say("killed")
+	}
+}
+
+func (l *ladder) interrupt() {
+	err := l.session.Interrupt(l.stay)
+	switch {
+	case err != nil:
+		l.say("not interrupted: " + err.Error() + "; Ctrl-C again ends the session")
+	case l.stay:
+		l.say("interrupted: type what to do instead, or press Ctrl-C again to end the session")
+	default:
+		l.say("interrupted: the agent stops and the session ends; Ctrl-C again if it does not")
+	}
+}
+
+// message sends text to the agent. An interrupt is over with it: the next Ctrl-C
+// interrupts again.
+func (l *ladder) message(text string) {
+	_, err := l.session.Message(text)
+	if err != nil {
+		l.say("not sent: " + err.Error())
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.steps == 1 {
+		l.steps = 0
+	}
+}
+
+// killed reports that the last step was taken.
+func (l *ladder) killed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.steps >= 3
+}
+
+func reason(sig os.Signal) string {
+	if sig == os.Interrupt {
+		return "cancelled by the person at the terminal"
+	}
+	return "cancelled: the runner was asked to end (" + sig.String() + ")"
+}

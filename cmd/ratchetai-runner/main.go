@@ -1,0 +1,46 @@
+// Command ratchetai-runner runs AI coding agents unattended, each session in a
+// container of its own on this machine.
+//
+//	run          run one session now and follow it
+//	attach       take over a session whose runner is gone, or watch one
+//	sessions     list, show and remove sessions: ls, show, rm
+//	logs         print what happened in a session
+//	images build build the image that sandboxes start from
+//	version      print versions
+//	completion   print a completion script for a shell
+//
+// What an agent says and does goes to stdout, as text or with --json as one event
+// per line; what the runner itself has to say goes to stderr.
+//
+// The exit code of run and attach says how the session ended; of every command,
+// whether it could do its work:
+//
+//	0    succeeded
+//	1    the agent failed, or ended without a result
+//	2    wrong use: a flag, an argument, a workspace
+//	3    infrastructure: no engine, no login, no image, no disk
+//	4    cancelled
+//	5    the budget is used up
+//	6    the subscription's usage limit is reached
+//	124  the session's deadline passed
+//
+// The hidden command sandbox-init is PID 1 in every sandbox (package pid1).
+package main
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+
+	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
+)
+
+func main() {
+	// First of all: PID 1 starts with every session and knows nothing of the rest.
+	if len(os.Args) > 1 && os.Args[1] == "sandbox-init" {
+		os.Exit(pid1.Main(os.Args[2:]))
+	}
+	debug.SetGCPercent(50) // with lines of 1 MiB it saves a third of the memory
+	std := streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	os.Exit(run(context.Background(), os.Args[1:], os.LookupEnv, std))
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sprawlto/ratchetai-runner/internal/credential"
+	"github.com/sprawlto/ratchetai-runner/internal/egress"
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
+	"github.com/sprawlto/ratchetai-runner/internal/term"
+	"github.com/sprawlto/ratchetai-runner/sandbox"
+)
+
+// viewFlags say how a session is shown.
+type viewFlags struct{ json, quiet bool }
+
+func (v viewFlags) check() error {
+	if v.json && v.quiet {
+		return usageError{errors.New("--json and --quiet exclude each other")}
+	}
+	return nil
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f taskFlags
+	var view viewFlags
+	c := &cobra.Command{
+		Use:   "run --prompt TEXT",
+		Short: "Run one session now and follow it",
+		Long: `Run one session now and follow it.
+
+The agent works in --cwd, inside a container that sees nothing else of this
+machine and reaches no host but its own API and those of --allow-host.
+
+While it works, a line typed on the terminal is sent to it. Ctrl-C interrupts
+it; once more ends the session; a third time kills it.`,
+		Example: `  ratchetai-runner run --prompt "fix the failing test" --allow-host packages
+  git diff | ratchetai-runner run --model codex --prompt-file - --quiet`,
+		Args: only(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			task, err := a.task(f)
+			if err = errors.Join(view.check(), err); err != nil {
+				return usageError{err}
+			}
+			return a.runTask(cmd.Context(), task, view, f.promptFile == "-")
+		},
+	}
+	var presets []string
+	for _, p := range egress.Presets() {
+		presets = append(presets, p.Name)
+	}
+	flags := c.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.prompt, "prompt", "", "what the agent is to do")
+	flags.StringVar(&f.promptFile, "prompt-file", "", "file with the prompt, - for stdin")
+	flags.StringVar(&f.model, "model", "claude", "claude, codex, claude:MODEL or codex:MODEL")
+	flags.StringVar(&f.title, "title", "", "name of the session in lists (default: the prompt's first line)")
+	flags.StringVar(&f.cwd, "cwd", ".", "directory that the agent works in, the only one it sees")
+	flags.BoolVar(&f.anywhere, "anywhere", false, "allow --cwd to be /, the home directory or above it")
+	flags.StringArrayVar(&f.allowHosts, "allow-host", nil, "host[:port], *.domain[:port] or preset ("+strings.Join(presets, ", ")+") that the session may reach; repeatable")
+	flags.StringArrayVar(&f.allowAddresses, "allow-address", nil, "private network, such as 10.1.0.0/16, that allowed hosts may resolve to; repeatable")
+	flags.StringArrayVar(&f.env, "env", nil, "KEY=VALUE, or KEY with its value here, for the session; repeatable")
+	flags.StringVar(&f.credentials, "credentials", "auto", "the agent's login: mount (this user's login file), env (a variable), auto (what is there)")
+	flags.StringVar(&f.user, "user", "", "UID:GID that the agent runs as (default: the directory's owner)")
+	flags.DurationVar(&f.timeout, "timeout", runner.DefaultTimeout, "end the session after this time")
+	flags.DurationVar(&f.orphanAfter, "orphan-after", runner.DefaultOrphanAfter, "end the agent when no runner was there for this time")
+	flags.StringVar(&f.runtime, "runtime", "", "OCI runtime of the engine, such as runsc (default: the engine's)")
+	flags.BoolVar(&view.json, "json", false, "print events on stdout, one JSON object per line")
+	flags.BoolVar(&view.quiet, "quiet", false, "print only the agent's final message")
+	_ = c.RegisterFlagCompletionFunc("model", cobra.FixedCompletions([]string{"claude", "codex"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("credentials", cobra.FixedCompletions([]string{"auto", "mount", "env"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("allow-host", cobra.FixedCompletions(presets, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.MarkFlagDirname("cwd")
+	return c
+}
+
+// runTask starts a session and follows it to its end.
+func (a *app) runTask(ctx context.Context, task runner.Task, view viewFlags, stdinUsed bool) error {
+	ignorePipe()
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	getenv := withLogin(a.getenv, task.Env)
+	if err := checkLogin(task, getenv, a.home()); err != nil {
+		return err
+	}
+	engine, err := a.engine(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	r := a.runner(store, engine)
+	r.Getenv = getenv
+	defer a.sweep(ctx, r)(probeMax)
+
+	starting := newStarting(ctx)
+	defer starting.release()
+	if task.Image, err = a.image(starting.ctx, a.builder(engine), view); err != nil {
+		return starting.explain(err)
+	}
+	s, err := r.Start(starting.ctx, task)
+	if err != nil {
+		return starting.explain(err)
+	}
+	signals, early := starting.handOver()
+	w := a.newWatch(store, s.ID, view)
+	w.keyboard = !stdinUsed
+	return w.drive(ctx, s, signals, early)
+}
+
+// checkLogin fails before an image is built, which takes minutes.
+func checkLogin(t runner.Task, getenv func(string) string, home string) (err error) {
+	switch t.Login {
+	case credential.ModeMount:
+		_, err = credential.FindMount(string(t.Kind), getenv, home)
+	case credential.ModeEnv:
+		_, err = credential.FindEnv(string(t.Kind), getenv)
+	default:
+		_, err = credential.Find(string(t.Kind), getenv, home)
+	}
+	return err
+}
+
+// builder builds images with the agents' versions of the environment, or the
+// pinned ones.
+func (a *app) builder(engine *sandbox.Docker) runner.Builder {
+	return runner.Builder{
+		Engine: engine, CA: runner.SystemCA(a.getenv),
+		ClaudeVersion: a.getenv("RATCHETAI_CLAUDE_VERSION"), CodexVersion: a.getenv("RATCHETAI_CODEX_VERSION"),
+	}
+}
+
+// image returns the tag of the image for sandboxes, which is built if necessary.
+func (a *app) image(ctx context.Context, b runner.Builder, view viewFlags) (string, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	b.Program = program
+	o := a.display()
+	o.Live = o.Live && !view.json && !view.quiet
+	o.Quiet = view.quiet
+	progress := term.NewProgress(o, "building the sandbox image")
+	if !a.verbose {
+		progress.Plain = func(line string) bool {
+			return strings.HasPrefix(line, "building ") || strings.HasPrefix(line, "Step ")
+		}
+	}
+	var mu sync.Mutex
+	locked := func(f func()) {
+		mu.Lock()
+		defer mu.Unlock()
+		f()
+	}
+	b.Progress = func(line string) { locked(func() { progress.Line(line) }) }
+	stop := every(tick, func() { locked(progress.Tick) })
+	tag, err := b.Ensure(ctx)
+	stop()
+	if err != nil {
+		if !errors.Is(err, sandbox.ErrUnavailable) && ctx.Err() == nil {
+			progress.Fail()
+		}
+		return "", err
+	}
+	progress.Done("built the sandbox image")
+	return tag, nil
+}
+
+// every calls f at an interval until the function it returns is called, which
+// waits for the last call.
+func every(interval time.Duration, f func()) (stop func()) {
+	quit := make(chan struct{}) // closed by stop
+	done := make(chan struct{}) // closed when the goroutine has ended
+	go func() {
+		defer close(done)
+		t := time.NewTicker(interval)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				f()
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		<-done
+	}
+}
+
+// ignorePipe lets writes to a closed stdout fail instead of ending the program:
+// whoever reads may leave, the session goes on.
+func ignorePipe() { signal.Ignore(syscall.SIGPIPE) }
