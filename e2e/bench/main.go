@@ -1,0 +1,120 @@
+// Command bench measures what a session costs, side by side with the bare
+// engine, and prints each figure beside its budget:
+//
+//	go run ./e2e/bench [flags] PROGRAM
+//
+// PROGRAM is the built ratchetai-runner, which becomes PID 1 of the sandboxes. An
+// image of it and of the probe (package probe), and nothing else, stands in for the
+// agents' image; the sessions are the runner's own, with the Claude adapter.
+//
+//	bare: SDK ---------------------> engine -> probe
+//	ours: runner -> sandbox (SDK) -> engine -> PID 1 -> probe
+//
+// Machines differ and are busy, so that each budget that can be is a ratio or a
+// difference, and both sides of it are measured in turn, several times, in the same
+// run; the figures are medians. A miss is printed and fails nothing.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == childCommand {
+		os.Exit(report(runChild(ctx, os.Stdin, os.Stdout)))
+	}
+	os.Exit(report(run(ctx, os.Args[1:], os.Stdout, os.Stderr)))
+}
+
+func report(err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	return 1
+}
+
+// parts are what is measured, in this order.
+var parts = []struct {
+	name    string
+	measure func(context.Context, *lab) ([]row, error)
+}{
+	{"start", measureStart},
+	{"agents", measureAgents},
+	{"stream", measureStream},
+	{"tunnel", measureTunnel},
+	{"memory", measureMemory},
+	{"many", measureMany},
+	{"version", measureVersion},
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	asJSON := fs.Bool("json", false, "print JSON instead of a table")
+	only := fs.String("only", "", "comma-separated `parts`: start, agents, stream, tunnel, memory, many, version")
+	streamGB := fs.Float64("stream-gb", 5, "size of the stream over which memory has to stay flat")
+	profile := fs.String("cpuprofile", "", "write a profile of this process to `file`")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if fs.NArg() != 1 {
+		return errors.New("usage: bench [flags] PROGRAM (see -h)")
+	}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	l, err := newLab(ctx, fs.Arg(0))
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	l.streamBytes = int64(*streamGB * 1e9)
+
+	var all []row
+	var errs []error
+	for _, p := range parts {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) || ctx.Err() != nil {
+			continue
+		}
+		began := time.Now()
+		rows, err := p.measure(ctx, l)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
+		}
+		fmt.Fprintf(stderr, "bench: %-8s %.0f s\n", p.name, time.Since(began).Seconds())
+		for i := range rows {
+			rows[i].Part = p.name
+		}
+		all = append(all, rows...)
+	}
+	if *asJSON {
+		err = json.NewEncoder(stdout).Encode(all)
+	} else {
+		printMachine(stdout)
+		err = printTable(stdout, all)
+	}
+	return errors.Join(append(errs, err, context.Cause(ctx))...)
+}
