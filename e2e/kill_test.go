@@ -323,7 +323,9 @@ func (h handTask) run() error {
 	for n := range 3 {
 		text := fmt.Sprintf("<<message-%d-%d>>", os.Getpid(), n)
 		fmt.Fprintf(log, "try=%s\n", text)
-		if _, err := s.Message(text); err != nil {
+		if _, err := s.Message(text); errors.Is(err, sandbox.ErrEnded) {
+			break // the script is used up, and the agent was asked to leave
+		} else if err != nil {
 			return err
 		}
 		fmt.Fprintf(log, "sent=%s\n", text)
