@@ -183,10 +183,10 @@ func (b *bundle) inspectTexts(id string, sum *tally) {
 			b.t.Errorf("%s: %d times in the journal, %d times in the agent's memory", out, got, want)
 		}
 		ran := strings.Count(trace, mark("run", i))
-		// It also drops one whose reply is cut while the command runs, and reports
-		// nothing more of it. That no byte of stdout was lost is checked at every
+		// It also drops the output of one whose reply is cut while it runs: neither
+		// we nor its model ever hear of it. That no byte of stdout was lost is checked at every
 		// attach by the checksum, and by inspectJournal.
-		if b.kind == agent.Codex && ran == 1 && got == 0 && countSaid(request, out) == 0 {
+		if b.kind == agent.Codex && ran == 1 && got == 0 && countSaid(request, out) == countSaid(request, "echo "+out) {
 			sum.dropped++
 			continue
 		}
