@@ -5,8 +5,10 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/event"
@@ -49,6 +51,7 @@ func (b *bundle) await(match func(journal.Entry) bool) journal.Entry {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+	var seen []string
 	for e, err := range journal.Follow(ctx, dir, 1, "") {
 		if err != nil {
 			b.t.Fatal(err)
@@ -56,8 +59,9 @@ func (b *bundle) await(match func(journal.Entry) bool) journal.Entry {
 		if match(e) {
 			return e
 		}
+		seen = append(seen, fmt.Sprintf("%s %s %.200s", e.Time.Format("05.000"), e.Type, e.Data))
 	}
-	b.t.Fatal("the awaited event did not come")
+	b.t.Fatalf("the awaited event did not come in %s, only:\n%s", sessionMax, strings.Join(seen, "\n"))
 	return journal.Entry{}
 }
 
