@@ -39,6 +39,11 @@ func newForwarder(x *exchange) *forwarder {
 // becomes a tunnel. The attempt is reported when there is an upstream connection for it, or none can be had.
 func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, target Target, start time.Time) {
 	p := f.exchange.proxy
+	// Otherwise net/http closes the request's body when the answer begins, and a transport that is about to look for the
+	// body's end takes that for a failure and cuts the answer: one in some ten thousand requests on a busy machine.
+	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+		panic(err) // net/http's own HTTP/1 connections can always do it
+	}
 	var once sync.Once // the transport may try a second connection
 	report := func(why *refusal) {
 		once.Do(func() { p.report(r.Method, target, why, start) })

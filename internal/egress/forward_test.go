@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -89,6 +90,45 @@ func TestForwardKeepAlive(t *testing.T) {
 		if u.Conns != 1 || u.BytesUp == 0 || u.BytesDown == 0 {
 			t.Errorf("%+v", u)
 		}
+	}
+}
+
+// TestForwardBothWays: a server may answer while the request is still being sent; neither side ends the other.
+func TestForwardBothWays(t *testing.T) {
+	t.Parallel()
+	f := setup(t, []string{"a.example"}, nil)
+	f.web(t, "a.example", publicA, func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		if err := c.EnableFullDuplex(); err != nil {
+			t.Error(err)
+		}
+		for b := make([]byte, 4); ; {
+			if _, err := io.ReadFull(r.Body, b); err != nil {
+				return
+			}
+			_, _ = w.Write(b)
+			_ = c.Flush()
+		}
+	})
+	conn := f.client(t)
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "POST http://a.example/ HTTP/1.1\r\nHost: a.example\r\nContent-Length: 12\r\n\r\nping")
+	r := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for _, next := range []string{"pong", "last", ""} {
+		if got, err := io.ReadAll(io.LimitReader(resp.Body, 4)); err != nil || len(got) != 4 {
+			t.Fatalf("before %q: %q, %v", next, got, err)
+		}
+		fmt.Fprint(conn, next)
+	}
+	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
+		t.Errorf("the answer ends with %q, %v", rest, err)
 	}
 }
 
