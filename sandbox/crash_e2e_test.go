@@ -58,9 +58,24 @@ func crashLine(i int) []byte {
 // exactly once, byte for byte.
 func TestKilledRunners(t *testing.T) {
 	t.Parallel()
+	t.Run("socket", func(t *testing.T) {
+		t.Parallel()
+		testKilledRunners(t, t.TempDir(), 0)
+	})
+	t.Run("exec", func(t *testing.T) {
+		t.Parallel()
+		state := t.TempDir()
+		if err := blockSocket(state); err != nil {
+			t.Fatal(err)
+		}
+		testKilledRunners(t, state, 1)
+	})
+}
+
+func testKilledRunners(t *testing.T, state string, helpers int) {
 	d := newDocker(t)
 	h := held{
-		ID: uuid.NewString(), State: t.TempDir(), Image: testImage,
+		ID: uuid.NewString(), State: state, Image: testImage,
 		Journal: filepath.Join(t.TempDir(), "journal"),
 	}
 	p := start(t, d, h.spec())
@@ -89,7 +104,7 @@ func TestKilledRunners(t *testing.T) {
 		}
 	}
 	time.Sleep(300 * time.Millisecond)
-	wantHelpers(t, h.ID, 1)
+	wantHelpers(t, h.ID, helpers)
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), holderEnv+"="+file, holderEnv+"_FINISH=1")
 	cmd.Stderr = os.Stderr

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sprawlto/ratchetai-runner/sandbox"
+	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
 	"github.com/sprawlto/ratchetai-runner/sandbox/sandboxtest"
 )
 
@@ -119,6 +120,36 @@ func testUser() string {
 
 func TestDockerConformance(t *testing.T) {
 	sandboxtest.Conformance(t, dockerHarness)
+}
+
+// TestExecTunnelConformance is the same where PID 1 can make no socket, as on a
+// desktop whose engine runs in a virtual machine.
+func TestExecTunnelConformance(t *testing.T) {
+	sandboxtest.Conformance(t, func(t *testing.T) sandboxtest.Harness {
+		h := dockerHarness(t)
+		h.Engine = socketless{h.Engine}
+		return h
+	})
+}
+
+// socketless takes the socket's place in the state directory.
+type socketless struct{ sandbox.Engine }
+
+func (e socketless) Start(ctx context.Context, spec sandbox.Spec) (sandbox.Process, error) {
+	if filepath.IsAbs(spec.State) {
+		if err := blockSocket(spec.State); err != nil {
+			return nil, err
+		}
+	}
+	return e.Engine.Start(ctx, spec)
+}
+
+func blockSocket(state string) error {
+	dir := filepath.Join(state, "io")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, pid1.SocketFile), nil, 0o600)
 }
 
 // newSpec is a sandbox of the probe.

@@ -150,8 +150,16 @@ func resultOf(s *container.State) Result {
 	return r
 }
 
-// openTunnel execs the helper that hands its stdio to PID 1.
+// openTunnel connects to PID 1's socket. Where that cannot be reached it execs the
+// helper that hands its stdio to PID 1, which costs the engine as much as a start.
 func (p *process) openTunnel(ctx context.Context) (io.ReadWriteCloser, error) {
+	if c, err := connect(ctx, p.spec.State); err == nil {
+		return c, nil
+	}
+	return p.execTunnel(ctx)
+}
+
+func (p *process) execTunnel(ctx context.Context) (io.ReadWriteCloser, error) {
 	ctx, cancel := context.WithTimeout(ctx, callMax)
 	defer cancel()
 	e, err := p.d.api.ContainerExecCreate(ctx, p.id, container.ExecOptions{

@@ -90,7 +90,7 @@ func TestHardening(t *testing.T) {
 func TestTunnelIsNotForTheAgent(t *testing.T) {
 	t.Parallel()
 	d := newDocker(t)
-	for _, args := range [][]string{{"faketunnel"}, {"faketunnel", "orphan"}} {
+	for _, args := range [][]string{{"faketunnel"}, {"faketunnel", "orphan"}, {"fakerunner"}} {
 		out, stderr, _ := finish(t, start(t, d, newSpec(t, args...)))
 		if string(out) != "refused\n" || !strings.Contains(stderr, "tunnel refused") {
 			t.Errorf("%q: %q, %q", args, out, stderr)

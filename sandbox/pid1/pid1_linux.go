@@ -56,15 +56,16 @@ func Run(c Config) int {
 	}
 	reserveThreads(16)
 
-	out, err := newOutput(c.StdoutMax)
-	if err != nil {
-		return report(err)
-	}
 	stdin, agentIn, err := pipe()
 	if err != nil {
 		return report(err)
 	}
 	hub, err := newHub(stdinWriter(agentIn))
+	if err != nil {
+		return report(err)
+	}
+	// The file of stdout tells the runner that the socket is there, or never will be.
+	out, err := newOutput(c.StdoutMax)
 	if err != nil {
 		return report(err)
 	}

@@ -11,10 +11,11 @@
 // file at disk speed, so neither a slow nor a dead runner ever blocks it, and
 // whatever was not read live is read from the file later.
 //
-// The tunnel is one byte stream that the runner opens by an exec in the
-// container (`sandbox-init tunnel`), multiplexed with yamux. When it breaks, a
-// new runner opens another; connections that the agent opens meanwhile are held.
-// A sandbox that stays without a tunnel ends the agent.
+// The tunnel is one byte stream, multiplexed with yamux: a runner that sees the
+// state directory connects to a socket there, any other execs a helper in the
+// container (`sandbox-init tunnel`), which hands its stdin and stdout over. When it
+// breaks, a new runner opens another; connections that the agent opens meanwhile
+// are held. A sandbox that stays without a tunnel ends the agent.
 //
 // Besides that it does what PID 1 must: it reaps orphans, forwards signals, and
 // exits with the agent's exit code. It keeps no secret and has no more rights
@@ -37,6 +38,8 @@ const (
 	StateDir = "/run/ratchetai"
 	// StdoutFile holds every byte that the agent wrote to stdout.
 	StdoutFile = "stdout"
+	// SocketFile is where a runner on the same machine connects.
+	SocketFile = "tunnel"
 	// ProxyAddr is where the agent finds its egress proxy.
 	ProxyAddr = "127.0.0.1:3128"
 	// LineMax bounds one line of stdin, in bytes.

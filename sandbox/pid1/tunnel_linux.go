@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -19,9 +20,9 @@ import (
 )
 
 const (
-	// socket is abstract: it lives in the sandbox's network namespace and needs
-	// no writable directory.
-	socket = "@ratchetai-tunnel"
+	// helperSocket is abstract: it lives in the sandbox's network namespace and
+	// needs no writable directory.
+	helperSocket = "@ratchetai-tunnel"
 	// streamBuffer is the copy buffer of one direction of one connection.
 	streamBuffer = 128 << 10
 )
@@ -29,7 +30,8 @@ const (
 // hub joins the runner's tunnel, the agent's stdin and the agent's connections.
 type hub struct {
 	stdin    *lines
-	unix     *net.UnixListener
+	direct   *net.UnixListener // for runners that see StateDir; nil where it holds no sockets
+	helper   *net.UnixListener // for helpers that hand over an exec's stdio
 	proxy    net.Listener
 	attached chan struct{} // a runner came or went; sent by attach, read by supervise, holds one
 
@@ -41,7 +43,10 @@ type hub struct {
 }
 
 func newHub(stdin *lines) (*hub, error) {
-	u, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	// A file system without sockets, such as one that a desktop's virtual machine
+	// shares, leaves the helper.
+	direct, _ := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(StateDir, SocketFile), Net: "unix"})
+	helper, err := net.ListenUnix("unix", &net.UnixAddr{Name: helperSocket, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("listen for the tunnel: %w", err)
 	}
@@ -49,7 +54,10 @@ func newHub(stdin *lines) (*hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for egress: %w", err)
 	}
-	h := &hub{stdin: stdin, unix: u, proxy: p, attached: make(chan struct{}, 1), changed: make(chan struct{})}
+	h := &hub{
+		stdin: stdin, direct: direct, helper: helper, proxy: p,
+		attached: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
 	h.buffers.New = func() any {
 		buf := make([]byte, streamBuffer)
 		return &buf
@@ -60,26 +68,55 @@ func newHub(stdin *lines) (*hub, error) {
 // serve accepts tunnels and the agent's connections until ctx ends.
 func (h *hub) serve(ctx context.Context) {
 	go h.acceptEgress(ctx)
+	if h.direct != nil {
+		go accept(h.direct, h.attach)
+	}
+	accept(h.helper, h.attachHelper)
+}
+
+func accept(l *net.UnixListener, serve func(*net.UnixConn)) {
 	for {
-		c, err := h.unix.AcceptUnix()
-		if err != nil {
+		c, err := l.AcceptUnix()
+		switch {
+		case err == nil:
+			go serve(c)
+		case errors.Is(err, net.ErrClosed):
 			return
+		default:
+			time.Sleep(10 * time.Millisecond) // out of descriptors: the agent's doing
 		}
-		go h.attach(c)
 	}
 }
 
-// attach takes the two ends of an exec's stdio from the helper c and runs a mux
-// session on them until it breaks. A newer tunnel replaces an older one: its
-// runner is the one that holds the session's lock.
+// attach runs a mux session with the runner at the other end of c. Only a process
+// outside of the sandbox may be there.
 func (h *hub) attach(c *net.UnixConn) {
+	defer c.Close()
+	if pid, err := peer(c); err != nil || pid != 0 {
+		refuse(errors.New("not from outside"))
+		return
+	}
+	h.join(c)
+}
+
+// attachHelper does the same on the two ends of an exec's stdio, which it takes
+// from the helper at the other end of c.
+func (h *hub) attachHelper(c *net.UnixConn) {
 	defer c.Close() // the helper leaves when this closes
 	stream, err := receive(c)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "sandbox-init: tunnel refused:", err)
+		refuse(err)
 		return
 	}
 	defer stream.Close()
+	h.join(stream)
+}
+
+func refuse(err error) { fmt.Fprintln(os.Stderr, "sandbox-init: tunnel refused:", err) }
+
+// join serves a mux session on stream until it breaks. A newer tunnel replaces an
+// older one: its runner is the one that holds the session's lock.
+func (h *hub) join(stream io.ReadWriteCloser) {
 	session, err := yamux.Client(stream, MuxConfig())
 	if err != nil {
 		return
@@ -307,7 +344,7 @@ func tunnelHelper() error {
 // dialPID1 tries for a second: the helper may run before PID 1 listens.
 func dialPID1() (c *net.UnixConn, err error) {
 	for range 500 {
-		c, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
+		c, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: helperSocket, Net: "unix"})
 		if err == nil {
 			return c, nil
 		}
@@ -346,21 +383,11 @@ func receive(c *net.UnixConn) (io.ReadWriteCloser, error) {
 }
 
 func checkOutsider(c *net.UnixConn) error {
-	raw, err := c.SyscallConn()
+	pid, err := peer(c)
 	if err != nil {
 		return err
 	}
-	var cred *unix.Ucred
-	var cerr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, cerr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return err
-	}
-	if cerr != nil {
-		return cerr
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cred.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return err
 	}
@@ -370,6 +397,26 @@ func checkOutsider(c *net.UnixConn) error {
 		return errors.New("not from outside")
 	}
 	return nil
+}
+
+// peer returns the process at the other end of c, 0 for one that this PID
+// namespace does not have: the kernel says so, and nothing inside can be it.
+func peer(c *net.UnixConn) (pid int32, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	var cerr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, cerr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return 0, err
+	}
+	if cerr != nil {
+		return 0, cerr
+	}
+	return cred.Pid, nil
 }
 
 // stdio is the exec's stdin and stdout as one stream.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
 )
 
 // runReal are the modes that need a real container:
@@ -26,6 +28,7 @@ import (
 //	forkbomb N            read "go", try to fork N children that stay, print how many do, cat
 //	orphans N             leave N orphans behind that end, print the zombies there are
 //	faketunnel [orphan]   offer PID 1 a tunnel; print "refused" or "accepted"
+//	fakerunner            connect to PID 1's socket; likewise
 //	spin                  use a processor
 func runReal(in Inside) int {
 	var err error
@@ -43,6 +46,8 @@ func runReal(in Inside) int {
 		err = startSelf("exit", "0")
 	case "faketunnel":
 		err = fakeTunnel(in)
+	case "fakerunner":
+		err = fakeRunner(in)
 	case "spin":
 		for { //nolint:staticcheck // it is what it is for
 		}
@@ -275,8 +280,23 @@ func fakeTunnel(in Inside) error {
 		fmt.Fprintln(in.Stdout, "refused")
 		return nil
 	}
+	return sayWhether(in, c)
+}
+
+// fakeRunner connects where the runner does.
+func fakeRunner(in Inside) error {
+	c, err := net.Dial("unix", pid1.StateDir+"/"+pid1.SocketFile)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return sayWhether(in, c)
+}
+
+// sayWhether prints whether PID 1 keeps c.
+func sayWhether(in Inside, c net.Conn) error {
 	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
-	_, err = c.Read(make([]byte, 1))
+	_, err := c.Read(make([]byte, 1))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		fmt.Fprintln(in.Stdout, "accepted")
 	} else {
