@@ -19,6 +19,13 @@ import (
 // killGrace is what an orphaned agent gets between SIGTERM and SIGKILL.
 const killGrace = 10 * time.Second
 
+// forwarded are the signals that are meant for the agent. PID 1 never gets one
+// that it has no handler for.
+var forwarded = []os.Signal{
+	syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2,
+	syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH, syscall.SIGALRM,
+}
+
 // Main runs `sandbox-init` with args and returns the exit code. `tunnel` and
 // `connect` are its two helpers; anything else makes this process PID 1.
 func Main(args []string) int {
@@ -54,7 +61,7 @@ func Run(c Config) int {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return report(fmt.Errorf("make undumpable: %w", err))
 	}
-	reserveThreads(16)
+	reserveThreads(8)
 
 	stdin, agentIn, err := pipe()
 	if err != nil {
@@ -70,7 +77,7 @@ func Run(c Config) int {
 		return report(err)
 	}
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals)
+	signal.Notify(signals, forwarded...)
 
 	agent, err := start(c.Command, stdin, out.agentEnd)
 	if err != nil {
@@ -108,9 +115,7 @@ func supervise(c Config, agent *os.Process, hub *hub, out *output, signals <-cha
 			}
 			return code
 		case s := <-signals:
-			if s != syscall.SIGCHLD && s != syscall.SIGURG && s != syscall.SIGPIPE {
-				_ = agent.Signal(s)
-			}
+			_ = agent.Signal(s)
 		case <-hub.attached:
 			orphaned.Stop()
 			if !hub.hasRunner() {
