@@ -26,7 +26,8 @@ type app struct {
 	lookup  func(string) (string, bool) // the environment
 	log     *logrus.Logger
 	verbose bool
-	started bool // a command's own code runs: errors are no longer about its use
+	config  string // --config
+	started bool   // a command's own code runs: errors are no longer about its use
 }
 
 // run is the program: it returns the exit code.
@@ -50,18 +51,23 @@ func (a *app) root() *cobra.Command {
 		Short:         "Run AI coding agents unattended, each session in a container of its own",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.configure(cmd); err != nil {
+				return err
+			}
 			a.started = true
 			if a.verbose {
 				a.log.SetLevel(logrus.DebugLevel)
 			}
+			return nil
 		},
 	}
 	c.SetIn(a.In)
 	c.SetOut(a.Out)
 	c.SetErr(a.Err)
 	c.PersistentFlags().BoolVar(&a.verbose, "verbose", false, "show the agent's stderr, and log what the runner does")
-	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.imagesCommand(), a.versionCommand())
+	c.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default: ~/.config/ratchetai-runner/config.yaml)")
+	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.imagesCommand(), a.configCommand(), a.versionCommand())
 	return c
 }
 
