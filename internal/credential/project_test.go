@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -260,74 +261,71 @@ func receive[T any](t *testing.T, c chan T) T {
 
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	later := time.Now().Add(time.Hour)
-	src := source(t, Claude, claudeFile(testAccess, testRefresh, later))
-	p := project(t, src, Options{Poll: time.Millisecond})
-	secrets, problems := watch(t, p)
-	file := filepath.Join(p.Dir, ".credentials.json")
-	set := func(content string) {
-		t.Helper()
-		if err := os.WriteFile(src.Path, []byte(content), 0o600); err != nil {
+	// In the bubble the watcher looks only while the test waits, so never at a
+	// file that is half written.
+	synctest.Test(t, func(t *testing.T) {
+		later := time.Now().Add(time.Hour)
+		src := source(t, Claude, claudeFile(testAccess, testRefresh, later))
+		p := project(t, src, Options{})
+		secrets, problems := watch(t, p)
+		file := filepath.Join(p.Dir, ".credentials.json")
+		set := func(content string) {
+			t.Helper()
+			if err := os.WriteFile(src.Path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	before, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keeps := func() {
-		t.Helper()
-		if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, before) {
-			t.Errorf("did not keep the last projection: %s, %v", now, err)
+		keeps := func() {
+			t.Helper()
+			if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, before) {
+				t.Errorf("did not keep the last projection: %s, %v", now, err)
+			}
 		}
-	}
 
-	set(`{"claudeAiOauth":{"accessToken":"half`)
-	if err := receive(t, problems); !errors.Is(err, ErrMalformed) {
-		t.Errorf("half a file: %v", err)
-	}
-	keeps()
-	set(claudeFile("", "", later))
-	if err := receive(t, problems); !errors.Is(err, ErrNoLogin) {
-		t.Errorf("a lost login: %v", err)
-	}
-	keeps()
-	if err := os.Remove(src.Path); err != nil {
-		t.Fatal(err)
-	}
-	if err := receive(t, problems); !errors.Is(err, ErrNoLogin) || !strings.Contains(err.Error(), "gone") {
-		t.Errorf("a lost file: %v", err)
-	}
-	keeps()
+		set(`{"claudeAiOauth":{"accessToken":"half`)
+		if err := receive(t, problems); !errors.Is(err, ErrMalformed) {
+			t.Errorf("half a file: %v", err)
+		}
+		keeps()
+		set(claudeFile("", "", later))
+		if err := receive(t, problems); !errors.Is(err, ErrNoLogin) {
+			t.Errorf("a lost login: %v", err)
+		}
+		keeps()
+		if err := os.Remove(src.Path); err != nil {
+			t.Fatal(err)
+		}
+		if err := receive(t, problems); !errors.Is(err, ErrNoLogin) || !strings.Contains(err.Error(), "gone") {
+			t.Errorf("a lost file: %v", err)
+		}
+		keeps()
 
-	// In place and of the same size.
-	set(strings.ReplaceAll(claudeFile(testAccess, testRefresh, later), "0001", "0002"))
-	if got := receive(t, secrets); len(got) != 4 {
-		t.Errorf("%d secrets, want the old and the new two", len(got))
-	}
-	waitFor(t, func() bool {
-		now, err := os.ReadFile(file)
-		return err == nil && bytes.Contains(now, []byte("access-token-0002"))
+		// In place and of the same size.
+		set(strings.ReplaceAll(claudeFile(testAccess, testRefresh, later), "0001", "0002"))
+		if got := receive(t, secrets); len(got) != 4 {
+			t.Errorf("%d secrets, want the old and the new two", len(got))
+		}
+		synctest.Wait()
+		if now, err := os.ReadFile(file); err != nil || !bytes.Contains(now, []byte("access-token-0002")) {
+			t.Errorf("did not project the new login: %s, %v", now, err)
+		}
+		wantNoToken(t, p.Dir, "refresh-token")
+
+		set(claudeFile("access-token-0003", testRefresh, time.Now().Add(-time.Second)))
+		if err := receive(t, problems); !errors.Is(err, ErrExpired) {
+			t.Errorf("an expired login: %v", err)
+		}
+		if p.Expires().After(time.Now()) {
+			t.Error("the expiry is not that of the new login")
+		}
+		if len(secrets) != 1 || len(problems) != 0 {
+			t.Errorf("%d secrets, want the last ones; %d more problems", len(secrets), len(problems))
+		}
 	})
-	wantNoToken(t, p.Dir, "refresh-token")
-
-	set(claudeFile("access-token-0003", testRefresh, time.Now().Add(-time.Second)))
-	if err := receive(t, problems); !errors.Is(err, ErrExpired) {
-		t.Errorf("an expired login: %v", err)
-	}
-	if p.Expires().After(time.Now()) {
-		t.Error("the expiry is not that of the new login")
-	}
-}
-
-func waitFor(t *testing.T, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatal("it did not happen")
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // Readers see whole files only, whenever they look.
