@@ -69,6 +69,7 @@ it; once more ends the session; a third time kills it.`,
 	flags.StringArrayVar(&f.allowHosts, "allow-host", nil, "host[:port], *.domain[:port] or preset ("+strings.Join(presets, ", ")+") that the session may reach; repeatable")
 	flags.StringArrayVar(&f.allowAddresses, "allow-address", nil, "private network, such as 10.1.0.0/16, that allowed hosts may resolve to; repeatable")
 	flags.StringArrayVar(&f.env, "env", nil, "KEY=VALUE, or KEY with its value here, for the session; repeatable")
+	flags.StringArrayVar(&f.mcpConfig, "mcp-config", nil, "JSON file with MCP servers ({\"mcpServers\": …}) for the agent; ${NAME} in it is an --env value; repeatable")
 	flags.StringVar(&f.credentials, "credentials", "auto", "the agent's login: mount (this user's login file), env (a variable), auto (what is there)")
 	flags.StringVar(&f.user, "user", "", "UID:GID that the agent runs as (default: the directory's owner)")
 	flags.DurationVar(&f.timeout, "timeout", runner.DefaultTimeout, "end the session after this time")
@@ -80,6 +81,7 @@ it; once more ends the session; a third time kills it.`,
 	_ = c.RegisterFlagCompletionFunc("credentials", cobra.FixedCompletions([]string{"auto", "mount", "env"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("allow-host", cobra.FixedCompletions(presets, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.MarkFlagDirname("cwd")
+	_ = c.MarkFlagFilename("mcp-config", "json")
 	return c
 }
 

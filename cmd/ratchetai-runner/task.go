@@ -33,6 +33,7 @@ type taskFlags struct {
 	allowHosts         []string
 	allowAddresses     []string
 	env                []string
+	mcpConfig          []string
 	credentials        string
 	user               string
 	timeout            time.Duration
@@ -74,6 +75,8 @@ func (a *app) task(f taskFlags) (runner.Task, error) {
 	t.User, err = taskUser(f.user, t.Workspace)
 	note(err)
 	t.Env, err = a.taskEnv(f.env)
+	note(err)
+	t.MCP, err = mcpServers(f.mcpConfig, t.Env)
 	note(err)
 	t.BaseURL, t.Env, err = baseURL(t.Kind, t.Env)
 	note(err)

@@ -90,6 +90,8 @@ func claudeTool(call Call) (name string, input any) {
 		return "AskUserQuestion", object{"questions": []object{{
 			"question": call.Question, "header": "Question", "options": options, "multiSelect": false,
 		}}}
+	case call.Server != "":
+		return "mcp__" + call.Server + "__" + call.Name, call.Input
 	case call.Input == nil:
 		return call.Name, object{}
 	default:

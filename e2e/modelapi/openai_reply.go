@@ -31,6 +31,9 @@ func newResponse(request responsesRequest, turn Turn) response {
 			text += notOffered(name, box.names())
 			continue
 		}
+		if call.Server != "" && name == call.Name {
+			tool.namespace = "mcp__" + call.Server // tools that are searched for are not offered
+		}
 		calls = append(calls, callItem(name, tool, input))
 	}
 	if text != "" || len(calls) == 0 {

@@ -29,6 +29,8 @@ func codexTool(box toolbox, call Call) (name string, input any) {
 		return askUser, object{"questions": []object{{
 			"id": "question", "header": "Question", "question": call.Question, "options": options,
 		}}}
+	case call.Server != "" && box.codeMode():
+		return codeMode, "text(JSON.stringify(await tools.mcp__" + call.Server + "__" + call.Name + "(" + jsonText(call.Input) + ")));\n"
 	case call.Input == nil:
 		return call.Name, object{}
 	default:

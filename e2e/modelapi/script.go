@@ -23,14 +23,16 @@ type Turn struct {
 	Times    int           // how many requests take this turn: 0 means one, negative means all
 }
 
-// Call is one tool call. Exactly one of Shell, Path, Question and Name is set.
+// Call is one tool call. Exactly one of Shell, Path, Question and Name is set;
+// Server goes with Name.
 type Call struct {
 	Shell    string   // a command for the agent's shell tool
 	Path     string   // a file to write; relative means relative to the agent's directory
 	Content  string   // what the file holds; Codex ends it with a newline if it has none
 	Question string   // a question to the person
 	Options  []string // the question's answers, two to four
-	Name     string   // a tool by the vendor's name
+	Name     string   // a tool by the vendor's name, or one of Server's
+	Server   string   // an MCP server
 	Input    any      // its input as JSON; a string goes to a Codex custom tool as it is
 }
 
@@ -63,6 +65,11 @@ func Ask(question string, options ...string) Turn {
 
 // Tool calls a tool by the vendor's own name, offered or not.
 func Tool(name string, input any) Turn { return Turn{Calls: []Call{{Name: name, Input: input}}} }
+
+// MCP calls a tool of an MCP server, offered or not.
+func MCP(server, tool string, input any) Turn {
+	return Turn{Calls: []Call{{Server: server, Name: tool, Input: input}}}
+}
 
 // HTTPError answers with the vendor's error body for status. Agents retry some
 // of them, and each try takes a turn: see [Turn.Repeat].

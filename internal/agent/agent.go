@@ -49,6 +49,9 @@ type Options struct {
 	// Instructions is the text of the workspace's AGENTS.md for agents that do
 	// not read it from an untrusted project (Codex).
 	Instructions string `json:"instructions,omitempty"`
+	// MCP are the names of the session's MCP servers; what they are is in
+	// Process.MCP.
+	MCP []string `json:"mcp,omitempty"`
 	// BaseURL of the model's API; empty: the vendor's own.
 	BaseURL string `json:"base_url,omitempty"`
 }
@@ -79,6 +82,10 @@ func ParseModel(s string) (Kind, string, error) {
 type Process struct {
 	Command []string
 	Env     []string // KEY=VALUE, without credentials and proxy settings
+	// MCP is where the agent looks for the file of its MCP servers, if Options
+	// name any. It is in a file because it may hold secrets, and everybody on a
+	// machine sees command lines.
+	MCP string
 	// Hosts that the agent needs, as egress rules.
 	Hosts []string
 	// Denied hosts are refused even when somebody allows them: an agent that

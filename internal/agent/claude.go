@@ -13,6 +13,7 @@ const (
 	// would stall while a runner is away. AskUserQuestion still asks. In "default"
 	// every tool asks, and claude_ask.go allows it.
 	claudePermissionMode = "bypassPermissions"
+	claudeMCPFile        = "/run/mcp.json"
 	claudeAPIHost        = "api.anthropic.com"
 	// claudeLoginHost is where 2.1.330 spends refresh tokens (/v1/oauth/token).
 	claudeLoginHost = "platform.claude.com"
@@ -94,8 +95,12 @@ func (c *claude) Process() Process {
 			"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS=1",
 			"IS_SANDBOX=1", // bypassPermissions as uid 0 needs it
 		},
+		MCP:    claudeMCPFile,
 		Hosts:  c.opts.hosts(claudeAPIHost),
 		Denied: []string{claudeLoginHost},
+	}
+	if len(c.opts.MCP) > 0 {
+		p.Command = append(p.Command, "--mcp-config="+claudeMCPFile)
 	}
 	if c.opts.Model != "" {
 		p.Command = append(p.Command, "--model", c.opts.Model)

@@ -56,6 +56,11 @@ func (c *claude) init(s *claudeStep, line []byte) {
 			e.MCP[m.Name] = m.Status
 		}
 		s.add(e)
+		for _, m := range l.MCP {
+			if m.Status == "failed" {
+				s.add(event.Notice{Kind: "warning", Text: claudeTitle("MCP server " + m.Name + " did not start, the agent works without it")})
+			}
+		}
 	}
 	if !c.openTurn(s) {
 		s.protocol("system/init")

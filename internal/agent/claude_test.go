@@ -69,6 +69,13 @@ func TestClaudeProcess(t *testing.T) {
 	if slices.Contains(p.Command, "--model") {
 		t.Error("--model without a model")
 	}
+	if line := strings.Join(p.Command, " "); strings.Contains(line, "--mcp-config") {
+		t.Errorf("a file of servers without servers: %s", line)
+	}
+	p = New(Options{Kind: Claude, MCP: []string{"a"}}).Process()
+	if !slices.Contains(p.Command, "--mcp-config="+p.MCP) || p.MCP == "" {
+		t.Errorf("the servers in %q are not named: %q", p.MCP, p.Command)
+	}
 }
 
 // TestClaudeIdle runs scripts of lines and commands. A command is "m:" with a

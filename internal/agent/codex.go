@@ -112,6 +112,8 @@ func (c *codex) Process() Process {
 		Env:     []string{"CODEX_HOME=" + Home + "/.codex"},
 		Hosts:   c.o.hosts("chatgpt.com", "api.openai.com"),
 		Denied:  []string{"auth.openai.com"},
+		// The system's configuration: the server writes into its home's.
+		MCP: "/etc/codex/config.toml",
 	}
 }
 

@@ -125,9 +125,16 @@ func (c *codex) threadStarted(s *codexStep, l codexLine) {
 	if c.version == "" {
 		c.version = r.Thread.CLIVersion
 	}
-	s.add(event.SessionStarted{
+	e := event.SessionStarted{
 		Agent: string(Codex), Version: c.version, Model: r.Model, Conversation: c.thread, Cwd: r.Cwd,
-	})
+	}
+	for _, name := range c.o.MCP { // how it goes on is in mcpServer/startupStatus/updated
+		if e.MCP == nil {
+			e.MCP = map[string]string{}
+		}
+		e.MCP[name] = "starting"
+	}
+	s.add(e)
 }
 
 // refuse ends a session whose handshake failed: no message will be answered.

@@ -130,7 +130,7 @@ func (c *codex) warning(s *codexStep, l codexLine) {
 		text = "the request went to model " + p.ToModel + " instead of " + p.FromModel
 	case "mcpServer/startupStatus/updated":
 		if string(p.Status) == `"failed"` {
-			text = "MCP server " + p.Name + " did not start: " + p.Error
+			text = codexTitle("MCP server " + p.Name + " did not start, the agent works without it: " + p.Error)
 		}
 	case "configWarning":
 		// Each session would warn that bubblewrap is missing, which Codex's own

@@ -117,7 +117,7 @@ func TestCodexProcess(t *testing.T) {
 
 func TestCodexHoldsMessagesBackUntilTheThreadIsReady(t *testing.T) {
 	t.Parallel()
-	r := codexRig{t, newCodex(Options{Kind: Codex, Model: "m", Instructions: "read this"})}
+	r := codexRig{t, newCodex(Options{Kind: Codex, Model: "m", Instructions: "read this", MCP: []string{"s"}})}
 	r.a.Start()
 	r.want(r.message("a"), "")
 	r.want(r.message("b"), "")
@@ -128,7 +128,10 @@ func TestCodexHoldsMessagesBackUntilTheThreadIsReady(t *testing.T) {
 		t.Errorf("thread/start without the instructions: %s", s.Send[1])
 	}
 	r.want(r.line(`{"id":2,"result":{"thread":{"id":"T"},"model":"m-1","cwd":"/workspace"}}`), "3 turn/start a",
-		event.SessionStarted{Agent: "codex", Version: "0.169.0", Model: "m-1", Conversation: "T", Cwd: "/workspace"})
+		event.SessionStarted{
+			Agent: "codex", Version: "0.169.0", Model: "m-1", Conversation: "T", Cwd: "/workspace",
+			MCP: map[string]string{"s": "starting"},
+		})
 	r.want(r.message("c"), "")
 	r.want(r.line(`{"id":3,"result":{"turn":{"id":"U"}}}`), "4 turn/steer b; 5 turn/steer c",
 		event.CommandDelivered{Command: "a"})
@@ -428,7 +431,7 @@ func TestCodexNotifications(t *testing.T) {
 		{`{"method":"configWarning","params":{"summary":"Ignored keys"}}`, event.Notice{Kind: "warning", Text: "Ignored keys"}},
 		{`{"method":"model/rerouted","params":{"fromModel":"a","toModel":"b"}}`, event.Notice{Kind: "warning", Text: "the request went to model b instead of a"}},
 		{`{"method":"mcpServer/startupStatus/updated","params":{"name":"s","status":"failed","error":"no"}}`,
-			event.Notice{Kind: "warning", Text: "MCP server s did not start: no"}},
+			event.Notice{Kind: "warning", Text: "MCP server s did not start, the agent works without it: no"}},
 		{`{"method":"mcpServer/startupStatus/updated","params":{"name":"s","status":"ready","error":null}}`, event.Protocol{Name: "mcpServer/startupStatus/updated"}},
 		{`{"method":"hook/completed","params":{"run":{"eventName":"stop","status":"failed","statusMessage":"exit 1"}}}`,
 			event.Notice{Kind: "warning", Text: "hook stop failed: exit 1"}},

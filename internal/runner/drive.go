@@ -200,7 +200,7 @@ func (s *Session) close() {
 	if err := s.journal.Close(); err != nil {
 		log.WithError(err).Error("journal not closed")
 	}
-	for _, name := range []string{"sandbox", "login", secretsFile} {
+	for _, name := range []string{"sandbox", "login", secretsFile, mcpFile} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			log.WithError(err).Warn("session directory not cleaned")
 		}

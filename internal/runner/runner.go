@@ -19,6 +19,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/egress"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/journal"
+	"github.com/sprawlto/ratchetai-runner/internal/mcp"
 	"github.com/sprawlto/ratchetai-runner/internal/redact"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
@@ -55,6 +56,7 @@ type Task struct {
 	Env       []string
 	Allow     []string       // egress rules and presets beyond what the agent needs
 	Permit    []netip.Prefix // private addresses that allowed names may lead to
+	MCP       mcp.Config     // servers for the agent; the session may reach those with a URL
 	Login     credential.Mode
 	Timeout   time.Duration // 0: DefaultTimeout
 	Orphan    time.Duration // 0: DefaultOrphanAfter
@@ -107,8 +109,8 @@ func record(t Task) Record {
 	id, _ := uuid.NewV7() // fails only without randomness, which panics first
 	rec := Record{
 		ID: id.String(), Title: t.Title, Created: time.Now().UTC(),
-		Agent:     agent.Options{Kind: t.Kind, Model: t.Model, Conversation: uuid.NewString(), BaseURL: t.BaseURL},
-		Workspace: t.Workspace, User: t.User, Allow: t.Allow, Permit: t.Permit, Login: string(t.Login), Limits: t.Limits,
+		Agent:     agent.Options{Kind: t.Kind, Model: t.Model, Conversation: uuid.NewString(), BaseURL: t.BaseURL, MCP: t.MCP.Names()},
+		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, Login: string(t.Login), Limits: t.Limits,
 		OrphanAfter: t.Orphan,
 	}
 	if t.Kind == agent.Codex {
@@ -165,7 +167,7 @@ func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credentia
 	if err != nil {
 		return err
 	}
-	secrets := secretValues(slices.Concat(projected.Env, t.Env))
+	secrets := slices.Concat(secretValues(slices.Concat(projected.Env, t.Env)), t.MCP.Secrets)
 	s.secrets.Add(secrets...)
 	if err := saveSecrets(r.Store.dir(s.ID), secrets); err != nil {
 		return err
@@ -181,7 +183,11 @@ func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credentia
 	}
 	mounts, env := trust(r.CA)
 	spec.Env = environment(env, process.Env, projected.Env, t.Env)
-	spec.Mounts = append(spec.Mounts, mounts...)
+	servers, err := r.placeMCP(s, t.MCP, process.MCP, variables(environment(env, t.Env)))
+	if err != nil {
+		return err
+	}
+	spec.Mounts = slices.Concat(spec.Mounts, mounts, servers)
 	proc, err := r.Engine.Start(ctx, spec)
 	if err != nil {
 		return err

@@ -61,6 +61,7 @@ const resultFile = "result.json"
 //	           /home/           the agent's home: its config and transcripts
 //	           /login/          the projected login, while the session runs
 //	           /secrets         what to redact besides it, while the session runs
+//	           /mcp             the agent's MCP servers, while the session runs
 //	           /sandbox/        package sandbox's, while the session runs
 type Store struct {
 	root   string
