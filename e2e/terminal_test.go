@@ -96,7 +96,13 @@ func TestTerminal(t *testing.T) {
 		args := b.runArgs()
 		c, screen := b.startTerminal(append([]string{"run"}, args[2:]...)...) // without --json
 		b.awaitTool("sleep 2")
-		screen.press(t, "mind the typed line\r")
+		screen.press(t, "/later never mind\r")
+		b.await(func(e journal.Entry) bool {
+			return e.Type == string(event.TypeCommandQueued) && strings.Contains(string(e.Data), "later")
+		})
+		screen.press(t, "/withdraw\r")
+		b.await(func(e journal.Entry) bool { return e.Type == string(event.TypeCommandWithdrawn) })
+		screen.press(t, "/next mind the typed line\r")
 		b.awaitTool("sleep 60")
 		time.Sleep(300 * time.Millisecond)
 		screen.press(t, "\x03")
@@ -116,6 +122,9 @@ func TestTerminal(t *testing.T) {
 				t.Errorf("the model read %q %d times", text, n)
 			}
 		}
+		if n := b.said("never mind"); n != 0 {
+			t.Errorf("the model read what was withdrawn %d times", n)
+		}
 		<-screen.done
 		shown := screen.shown()
 		for _, bad := range []string{"\x1b]0;", "\x1b[2J", "\u202e"} {
@@ -123,7 +132,7 @@ func TestTerminal(t *testing.T) {
 				t.Errorf("the terminal got %q", bad)
 			}
 		}
-		for _, want := range []string{"hello", "as you", " typed\r\n", "mind the typed line", string(event.Succeeded)} {
+		for _, want := range []string{"hello", "as you", " typed\r\n", "queued (later): never mind", "withdrawn: never mind", "mind the typed line", string(event.Succeeded)} {
 			if !strings.Contains(shown, want) {
 				t.Errorf("the terminal does not show %q: …%q", want, shown[max(0, len(shown)-2000):])
 			}

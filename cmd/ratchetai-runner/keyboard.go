@@ -74,16 +74,18 @@ func (k *keyboard) close() {
 	})
 }
 
-// read passes what is typed to typed and every complete message to send, until
-// the terminal is gone. It is not waited for: a read from a terminal cannot be
-// ended.
-func (k *keyboard) read(typed chan<- string, send func(string)) {
+// read passes what is typed to typed and every complete line to send, until the
+// terminal is gone. A line that send reports as not sent can be edited and sent
+// again. It is not waited for: a read from a terminal cannot be ended.
+func (k *keyboard) read(typed chan<- string, send func(string) bool) {
 	var e editor
 	buf := make([]byte, 4096)
 	for {
 		n, err := k.in.Read(buf)
 		for _, text := range e.keys(buf[:n]) {
-			send(text)
+			if !send(text) && k.editing {
+				e.restore(text)
+			}
 		}
 		if k.editing && n > 0 {
 			typed <- e.String()
@@ -127,6 +129,9 @@ func (e *editor) keys(in []byte) (messages []string) {
 	e.rest = bytes.Clone(in)
 	return messages
 }
+
+// restore puts text before what was typed since.
+func (e *editor) restore(text string) { e.text = append([]rune(text), e.text...) }
 
 func (e *editor) key(r rune) {
 	switch r {

@@ -4,12 +4,14 @@ import (
 	"os"
 	"sync"
 
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 )
 
 // controls is what a person can do to a running session.
 type controls interface {
-	Message(text string) (string, error)
+	Steer(text string, p agent.Priority) (string, error)
+	Withdraw() (string, error)
 	Interrupt(stay bool) error
 	End(outcome event.Outcome, reason string)
 	Kill(outcome event.Outcome, reason string)
@@ -61,19 +63,31 @@ func (l *ladder) interrupt() {
 	}
 }
 
-// message sends text to the agent. An interrupt is over with it: the next Ctrl-C
-// interrupts again.
-func (l *ladder) message(text string) {
-	_, err := l.session.Message(text)
+// typed does what a typed line says and reports whether that could be done. An
+// interrupt is over with a message: the next Ctrl-C interrupts again.
+func (l *ladder) typed(line string) bool {
+	in, err := parseTyped(line)
 	if err != nil {
+		l.say(err.Error())
+		return false
+	}
+	if in.withdraw {
+		if _, err := l.session.Withdraw(); err != nil {
+			l.say("not withdrawn: " + err.Error())
+			return false
+		}
+		return true
+	}
+	if _, err := l.session.Steer(in.text, in.priority); err != nil {
 		l.say("not sent: " + err.Error())
-		return
+		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.steps == 1 {
 		l.steps = 0
 	}
+	return true
 }
 
 // killed reports that the last step was taken.

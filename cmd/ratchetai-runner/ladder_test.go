@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/journal"
 )
@@ -31,7 +32,10 @@ func (f *fakeSession) note(call string) error {
 	return f.err
 }
 
-func (f *fakeSession) Message(text string) (string, error) { return "id", f.note("message " + text) }
+func (f *fakeSession) Steer(text string, p agent.Priority) (string, error) {
+	return "id", f.note(string(p) + " message " + text)
+}
+func (f *fakeSession) Withdraw() (string, error) { return "id", f.note("withdraw") }
 func (f *fakeSession) Interrupt(stay bool) error {
 	if stay {
 		return f.note("interrupt and stay")
@@ -56,8 +60,8 @@ func TestSignalLadder(t *testing.T) {
 		{"a terminal", true, []string{ctrlC, ctrlC, ctrlC}, []string{"interrupt and stay", "end cancelled", "kill cancelled"}},
 		{"asked to end", true, []string{term, term, term}, []string{"end cancelled", "kill cancelled"}},
 		{"both", false, []string{ctrlC, term, ctrlC}, []string{"interrupt", "end cancelled", "kill cancelled"}},
-		{"a message goes on", true, []string{ctrlC, say + "x", ctrlC, ctrlC}, []string{"interrupt and stay", "message x", "interrupt and stay", "end cancelled"}},
-		{"a message too late", true, []string{ctrlC, ctrlC, say + "x", ctrlC}, []string{"interrupt and stay", "end cancelled", "message x", "kill cancelled"}},
+		{"a message goes on", true, []string{ctrlC, say + "x", ctrlC, ctrlC}, []string{"interrupt and stay", "next message x", "interrupt and stay", "end cancelled"}},
+		{"a message too late", true, []string{ctrlC, ctrlC, say + "x", ctrlC}, []string{"interrupt and stay", "end cancelled", "next message x", "kill cancelled"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +71,7 @@ func TestSignalLadder(t *testing.T) {
 			for _, in := range tc.in {
 				switch text, ok := strings.CutPrefix(in, say); {
 				case ok:
-					l.message(text)
+					l.typed(text)
 				case in == ctrlC:
 					l.signal(os.Interrupt)
 				default:
@@ -79,7 +83,7 @@ func TestSignalLadder(t *testing.T) {
 			}
 			signals := 0
 			for _, c := range f.calls {
-				if !strings.HasPrefix(c, "message") {
+				if !strings.Contains(c, "message") {
 					signals++
 				}
 			}
@@ -96,10 +100,10 @@ func TestLadderGoesOnAfterAnError(t *testing.T) {
 	var said []string
 	l := &ladder{session: f, say: func(s string) { said = append(said, s) }}
 	l.signal(os.Interrupt)
-	l.message("x")
+	l.typed("x")
 	l.signal(os.Interrupt)
 	l.signal(os.Interrupt)
-	if diff := cmp.Diff([]string{"interrupt", "message x", "end cancelled", "kill cancelled"}, f.calls); diff != "" {
+	if diff := cmp.Diff([]string{"interrupt", "next message x", "end cancelled", "kill cancelled"}, f.calls); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if len(said) != 4 || !strings.Contains(said[0], "journal is full") || !strings.Contains(said[1], "not sent") {

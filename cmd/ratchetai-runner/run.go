@@ -41,8 +41,11 @@ func (a *app) runCommand() *cobra.Command {
 The agent works in --cwd, inside a container that sees nothing else of this
 machine and reaches no host but its own API and those of --allow-host.
 
-While it works, a line typed on the terminal is sent to it. Ctrl-C interrupts
-it; once more ends the session; a third time kills it.`,
+While it works, a line typed on the terminal is sent to it: it reads TEXT or
+/next TEXT in its turn, between two steps, /now TEXT at once, which stops its
+turn, and /later TEXT when its turn has ended. /withdraw takes the last message
+back that it has not read; //TEXT sends /TEXT, a command of its own. Ctrl-C
+interrupts it; once more ends the session; a third time kills it.`,
 		Example: `  ratchetai-runner run --prompt "fix the failing test" --allow-host packages
   git diff | ratchetai-runner run --model codex --prompt-file - --quiet`,
 		Args: only(0, 0, ""),

@@ -102,8 +102,8 @@ func (w *watch) drive(ctx context.Context, s session, signals <-chan os.Signal, 
 		if keys != nil {
 			defer keys.close()
 			l.stay = true
-			w.note("type a line to tell the agent more; Ctrl-C interrupts it")
-			go keys.read(w.typed, l.message)
+			w.note("type a line to tell the agent more (/now, /later TEXT; /withdraw); Ctrl-C interrupts it")
+			go keys.read(w.typed, l.typed)
 		}
 	}
 	w.app.log.SetOutput(w)

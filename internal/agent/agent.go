@@ -98,17 +98,35 @@ type CommandKind string
 
 // The kinds of commands.
 const (
-	Message   CommandKind = "message"   // Text for the agent, now or in mid-turn
+	Message   CommandKind = "message"   // Text for the agent
 	Interrupt CommandKind = "interrupt" // stop the running turn
+	Withdraw  CommandKind = "withdraw"  // take back the last message that the model has not seen, the first one apart
 	End       CommandKind = "end"       // leave, once idle
+)
+
+// Priority says when a message reaches the model.
+type Priority string
+
+// The priorities of messages. Those of one priority stay in their order.
+const (
+	Now   Priority = "now"   // the running turn is stopped for it
+	Next  Priority = "next"  // in the running turn, as soon as the agent takes it in; empty is the same
+	Later Priority = "later" // when the running turn has ended
 )
 
 // Command is what a person or the runner sends into a session.
 type Command struct {
-	ID   string // UUID
-	Kind CommandKind
-	Text string
+	ID       string // UUID
+	Kind     CommandKind
+	Text     string
+	Priority Priority // of a message
 }
+
+// What a withdrawal that comes too late is told.
+const (
+	withdrawNothing = "no message waits: the agent has seen them all"
+	withdrawLate    = "the message is already with the agent"
+)
 
 // Step is what follows from one line or command.
 type Step struct {

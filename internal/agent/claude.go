@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/sprawlto/ratchetai-runner/internal/event"
@@ -40,7 +41,9 @@ type claude struct {
 
 	messages map[string]claudeMessageState // by command id
 	waiting  int                           // messages that the model has not seen
+	order    []string                      // of the messages, by command id
 	requests map[string]string             // our control request id -> command id
+	recalled map[string]string             // id of a message that is being withdrawn -> of the request
 	end      string                        // command id of the End that waits for idleness
 	ending   bool                          // end_session was sent
 
@@ -63,6 +66,7 @@ func newClaude(o Options) *claude {
 		opts:     o,
 		messages: map[string]claudeMessageState{},
 		requests: map[string]string{},
+		recalled: map[string]string{},
 		calls:    map[string]claudeCall{},
 	}
 }
@@ -135,13 +139,16 @@ func (c *claude) Do(cmd Command) Step {
 			break // Claude would take the repetition for the same message as well
 		}
 		c.messages[cmd.ID] = claudeSent
+		c.order = append(c.order, cmd.ID)
 		c.waiting++
 		s.send(claudeUserLine{
 			Type: "user", Message: claudeUserMessage{Role: "user", Content: cmd.Text},
-			UUID: cmd.ID, Priority: "next",
+			UUID: cmd.ID, Priority: cmp.Or(cmd.Priority, Next),
 		})
 	case Interrupt:
-		c.request(&s, cmd.ID, "interrupt")
+		c.request(&s, cmd.ID, claudeSubtype{Subtype: "interrupt"})
+	case Withdraw:
+		c.withdraw(&s, cmd.ID)
 	case End:
 		c.end = cmd.ID
 		c.endIfQuiet(&s)
@@ -153,10 +160,11 @@ func (c *claude) Do(cmd Command) Step {
 
 // request sends a control request on behalf of a command. Its id follows from
 // the command's, so that a replay sends the same line.
-func (c *claude) request(s *claudeStep, command, subtype string) {
-	id := subtype + "-" + command
+func (c *claude) request(s *claudeStep, command string, r claudeSubtype) (id string) {
+	id = r.Subtype + "-" + command
 	c.requests[id] = command
-	s.send(claudeControlRequest{Type: "control_request", RequestID: id, Request: claudeSubtype{Subtype: subtype}})
+	s.send(claudeControlRequest{Type: "control_request", RequestID: id, Request: r})
+	return id
 }
 
 func (c *claude) endIfQuiet(s *claudeStep) {
@@ -167,7 +175,7 @@ func (c *claude) endIfQuiet(s *claudeStep) {
 	if c.shells > 0 {
 		s.add(event.Notice{Kind: "warning", Text: "background commands of the agent end with the session"})
 	}
-	c.request(s, c.end, "end_session")
+	c.request(s, c.end, claudeSubtype{Subtype: "end_session"})
 }
 
 // Line decodes one line of stdout.
@@ -220,7 +228,11 @@ func (c *claude) drop(s *claudeStep, id, state string) bool {
 	delete(c.messages, id)
 	c.waiting--
 	c.answered = true
-	s.add(event.CommandFailed{Command: id, Error: "the agent " + state + " the message"})
+	if c.recalled[id] != "" {
+		s.add(event.CommandWithdrawn{Command: id})
+	} else {
+		s.add(event.CommandFailed{Command: id, Error: "the agent " + state + " the message"})
+	}
 	return true
 }
 

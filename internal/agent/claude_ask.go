@@ -68,6 +68,9 @@ func (c *claude) controlResponse(s *claudeStep, line []byte) {
 			Subtype   string `json:"subtype"`
 			RequestID string `json:"request_id"`
 			Error     string `json:"error"`
+			Response  struct {
+				Cancelled bool `json:"cancelled"`
+			} `json:"response"`
 		} `json:"response"`
 	}
 	s.decode(line, &l)
@@ -76,6 +79,7 @@ func (c *claude) controlResponse(s *claudeStep, line []byte) {
 	case !ok:
 		s.protocol("control_response")
 		return
+	case c.withdrawal(s, l.Response.RequestID, l.Response.Response.Cancelled, l.Response.Error):
 	case l.Response.Subtype == "success":
 		s.add(event.CommandDelivered{Command: command})
 	default:

@@ -15,7 +15,7 @@ type claudeUserLine struct {
 	Type     string            `json:"type"`
 	Message  claudeUserMessage `json:"message"`
 	UUID     string            `json:"uuid"`
-	Priority string            `json:"priority"`
+	Priority Priority          `json:"priority"`
 }
 
 type claudeUserMessage struct {
@@ -31,6 +31,7 @@ type claudeControlRequest struct {
 
 type claudeSubtype struct {
 	Subtype string `json:"subtype"`
+	Message string `json:"message_uuid,omitempty"` // of cancel_async_message
 }
 
 type claudeControlReply struct {

@@ -1,7 +1,7 @@
 package agent
 
 import (
-	"slices"
+	"cmp"
 
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 )
@@ -34,10 +34,11 @@ type codex struct {
 	lastID int64
 	calls  map[int64]codexCall
 	lastNo int
-	held   []*codexMessage // to be sent, in the order of their numbers
+	held   []*codexMessage // to be sent: by priority, then by number
 	taken  []*codexMessage // accepted for the turn, not yet seen by the model
 	stops  []string        // interrupts that wait for a turn to run
 	sent   []string        // interrupts that the running turn has received
+	broken string          // the last turn that we interrupt for a message
 	end    string          // the End that waits for idleness
 	gone   bool            // Terminate was asked for
 
@@ -62,6 +63,8 @@ const (
 type codexMessage struct {
 	no        int // order of arrival
 	id, text  string
+	priority  Priority
+	urgent    bool   // Now, and the turn that ran when it came has not ended
 	turn      string // the turn that accepted it
 	opener    bool   // the turn was started by it
 	restart   bool   // the turn that it was meant for has ended: start another
@@ -146,12 +149,17 @@ func (c *codex) Do(cmd Command) Step {
 		// Before the check for a dead session: that one has to end as well.
 		if c.end == "" {
 			c.end = cmd.ID
+			c.dropLater(&s)
 		}
 	case c.gone || c.phase == codexFailed:
 		s.fail(cmd.ID, "the session has ended")
 	case cmd.Kind == Message:
 		c.lastNo++
-		c.held = append(c.held, &codexMessage{no: c.lastNo, id: cmd.ID, text: cmd.Text})
+		c.hold(&codexMessage{
+			no: c.lastNo, id: cmd.ID, text: cmd.Text, priority: cmp.Or(cmd.Priority, Next), urgent: cmd.Priority == Now,
+		})
+	case cmd.Kind == Withdraw:
+		c.withdraw(&s, cmd.ID)
 	case cmd.Kind == Interrupt && (c.turn != "" || c.starting || len(c.held) > 0):
 		c.stops = append(c.stops, cmd.ID)
 	case cmd.Kind == Interrupt:
@@ -167,7 +175,7 @@ func (c *codex) Do(cmd Command) Step {
 func (c *codex) advance(s *codexStep) {
 	for c.phase == codexReady && len(c.held) > 0 && !c.starting {
 		m := c.held[0]
-		if c.turn != "" && c.turn == c.noSteer {
+		if c.mustWait(m) {
 			break
 		}
 		c.held = c.held[1:]
@@ -178,6 +186,7 @@ func (c *codex) advance(s *codexStep) {
 		}
 	}
 	if c.turn != "" && c.begun {
+		c.breakOff(s)
 		for _, id := range c.stops {
 			c.request(s, "turn/interrupt", codexInterrupt{ThreadID: c.thread, TurnID: c.turn},
 				codexCall{command: id, turn: c.turn})
@@ -203,12 +212,6 @@ func (c *codex) steerTurn(s *codexStep, m *codexMessage) {
 	c.request(s, "turn/steer", codexTurnSteer{
 		ThreadID: c.thread, ExpectedTurnID: c.turn, Input: codexText(m.text), ClientUserMessageID: m.id,
 	}, codexCall{message: m, turn: c.turn})
-}
-
-// hold puts a message back in its place: a later message may be held already.
-func (c *codex) hold(m *codexMessage) {
-	at, _ := slices.BinarySearchFunc(c.held, m.no, func(m *codexMessage, no int) int { return m.no - no })
-	c.held = slices.Insert(c.held, at, m)
 }
 
 func (c *codex) request(s *codexStep, method string, params any, call codexCall) {

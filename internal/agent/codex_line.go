@@ -213,6 +213,9 @@ func (c *codex) accept(s *codexStep, m *codexMessage, turn string) {
 }
 
 func (c *codex) interruptAccepted(s *codexStep, call codexCall, l codexLine) {
+	if call.command == "" { // for a message; if it came too late, the turn ends by itself
+		return
+	}
 	if l.Error != nil {
 		s.fail(call.command, l.Error.Message)
 		return

@@ -66,6 +66,9 @@ func (c *codex) turnCompleted(s *codexStep, params json.RawMessage) {
 	c.ended, c.endedStatus = t.ID, t.Status
 	if t.ID == c.turn {
 		c.turn, c.begun = "", false
+		for _, m := range c.held {
+			m.urgent = false
+		}
 		for _, id := range c.sent {
 			if t.Status == "interrupted" {
 				s.add(event.CommandConsumed{Command: id})
@@ -98,9 +101,9 @@ func (c *codex) settle(s *codexStep, turn, status string) {
 		switch {
 		case m.turn != turn:
 			rest = append(rest, m)
-		case m.opener && status == "interrupted":
+		case status == "interrupted" && m.opener && turn != c.broken:
 			s.fail(m.id, "interrupted before the agent saw it")
-		case m.opener || status == "failed":
+		case status == "failed" || m.opener && turn != c.broken:
 			s.fail(m.id, "the turn ended before the agent saw it")
 		default:
 			m.restart = true

@@ -41,6 +41,7 @@ const (
 	TypeCommandDelivered Type = "command.delivered"
 	TypeCommandConsumed  Type = "command.consumed"
 	TypeCommandFailed    Type = "command.failed"
+	TypeCommandWithdrawn Type = "command.withdrawn"
 	TypeEgressAllowed    Type = "egress.allowed"
 	TypeEgressDenied     Type = "egress.denied"
 	TypeNotice           Type = "notice"
@@ -222,9 +223,10 @@ type AskExpired struct {
 // CommandQueued is a command that the runner has accepted. It is in the journal
 // before the agent sees it, so that no restart loses it.
 type CommandQueued struct {
-	Command string `json:"command"` // the command's id
-	Kind    string `json:"kind"`    // "message", "interrupt" or "end"
-	Text    string `json:"text,omitempty"`
+	Command  string `json:"command"` // the command's id
+	Kind     string `json:"kind"`    // "message", "interrupt", "withdraw" or "end"
+	Text     string `json:"text,omitempty"`
+	Priority string `json:"priority,omitempty"` // of a message: "now", "next" or "later"; empty is "next"
 }
 
 // CommandDelivered says that the agent has received the command.
@@ -241,6 +243,11 @@ type CommandConsumed struct {
 type CommandFailed struct {
 	Command string `json:"command"`
 	Error   string `json:"error"`
+}
+
+// CommandWithdrawn says that a message was taken back: the model does not see it.
+type CommandWithdrawn struct {
+	Command string `json:"command"`
 }
 
 // EgressAllowed is a connection that the session's proxy let through.
@@ -298,6 +305,7 @@ func (CommandQueued) EventType() Type    { return TypeCommandQueued }
 func (CommandDelivered) EventType() Type { return TypeCommandDelivered }
 func (CommandConsumed) EventType() Type  { return TypeCommandConsumed }
 func (CommandFailed) EventType() Type    { return TypeCommandFailed }
+func (CommandWithdrawn) EventType() Type { return TypeCommandWithdrawn }
 func (EgressAllowed) EventType() Type    { return TypeEgressAllowed }
 func (EgressDenied) EventType() Type     { return TypeEgressDenied }
 func (Notice) EventType() Type           { return TypeNotice }
@@ -350,6 +358,8 @@ func Decode(t Type, data []byte) (Data, error) {
 		return decode[CommandConsumed](data)
 	case TypeCommandFailed:
 		return decode[CommandFailed](data)
+	case TypeCommandWithdrawn:
+		return decode[CommandWithdrawn](data)
 	case TypeEgressAllowed:
 		return decode[EgressAllowed](data)
 	case TypeEgressDenied:

@@ -66,7 +66,7 @@ func (s *Session) redo(data []byte) agent.Step {
 	if c.Kind == string(agent.End) {
 		s.ending = true
 	}
-	return s.adapter.Do(agent.Command{ID: c.Command, Kind: agent.CommandKind(c.Kind), Text: c.Text})
+	return s.adapter.Do(agent.Command{ID: c.Command, Kind: agent.CommandKind(c.Kind), Text: c.Text, Priority: agent.Priority(c.Priority)})
 }
 
 // again repeats a step whose events are journalled already.

@@ -85,10 +85,19 @@ func (s *Session) Events(ctx context.Context, from uint64) iter.Seq2[journal.Ent
 	return s.journal.Follow(ctx, from, string(event.TypeSessionFinished))
 }
 
-// Message gives the agent text, at once or in the middle of its turn, and
-// returns the command's id.
-func (s *Session) Message(text string) (string, error) {
-	return s.command(agent.Message, text)
+// Message is Steer with agent.Next.
+func (s *Session) Message(text string) (string, error) { return s.Steer(text, agent.Next) }
+
+// Steer gives the agent text, when p says, and returns the command's id.
+func (s *Session) Steer(text string, p agent.Priority) (string, error) {
+	return s.command(agent.Command{Kind: agent.Message, Text: text, Priority: p})
+}
+
+// Withdraw takes back the last message that the model has not seen, the prompt
+// apart. What becomes of it is an event: command.withdrawn of the message, or
+// command.failed of the withdrawal, whose id is returned.
+func (s *Session) Withdraw() (string, error) {
+	return s.command(agent.Command{Kind: agent.Withdraw})
 }
 
 // Interrupt stops the running turn. An agent that is then idle leaves, and the
@@ -100,20 +109,21 @@ func (s *Session) Interrupt(stay bool) error {
 		s.stop = &stop{event.Cancelled, "interrupted"}
 	}
 	s.mu.Unlock()
-	_, err := s.command(agent.Interrupt, "")
+	_, err := s.command(agent.Command{Kind: agent.Interrupt})
 	return err
 }
 
-func (s *Session) command(kind agent.CommandKind, text string) (string, error) {
+func (s *Session) command(c agent.Command) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending && kind == agent.Message {
+	if s.ending && c.Kind == agent.Message {
 		return "", sandbox.ErrEnded
 	}
-	if kind == agent.Message {
+	if c.Kind == agent.Message {
 		s.stay = false
 	}
-	id, err := s.do(agent.Command{ID: uuid.NewString(), Kind: kind, Text: text})
+	c.ID = uuid.NewString()
+	id, err := s.do(c)
 	if err == nil {
 		err = s.settle()
 	}
@@ -122,7 +132,7 @@ func (s *Session) command(kind agent.CommandKind, text string) (string, error) {
 
 // do journals c and what the adapter makes of it, then sends.
 func (s *Session) do(c agent.Command) (string, error) {
-	queued := event.CommandQueued{Command: c.ID, Kind: string(c.Kind), Text: c.Text}
+	queued := event.CommandQueued{Command: c.ID, Kind: string(c.Kind), Text: c.Text, Priority: string(c.Priority)}
 	step := s.adapter.Do(c)
 	step.Events = append([]event.Data{queued}, step.Events...)
 	if err := s.apply(step, nil); err != nil {

@@ -11,6 +11,7 @@ import (
 const (
 	commandMessage   = "message"
 	commandInterrupt = "interrupt"
+	commandWithdraw  = "withdraw"
 	commandEnd       = "end"
 )
 
@@ -27,6 +28,8 @@ func (p *Printer) queued(d event.CommandQueued) {
 		p.state.phase = "ending"
 	case commandInterrupt:
 		p.state.phase = "interrupting"
+	case commandWithdraw:
+		p.state.withdraw = d.Command
 	case commandMessage:
 		text := fit(Line(d.Text), 500)
 		if !p.state.prompted { // the prompt needs no receipts
@@ -35,8 +38,26 @@ func (p *Printer) queued(d event.CommandQueued) {
 			return
 		}
 		p.state.queued[d.Command] = text
-		p.line(&p.o.Out, seg{cyan, "› "}, "queued: "+text, plain)
+		when := ""
+		if d.Priority == "now" || d.Priority == "later" {
+			when = " (" + d.Priority + ")"
+		}
+		p.line(&p.o.Out, seg{cyan, "› "}, "queued"+when+": "+text, plain)
 	}
+}
+
+func (p *Printer) withdrawn(d event.CommandWithdrawn) {
+	p.line(&p.o.Out, seg{yellow, "› "}, "withdrawn: "+fit(p.state.queued[d.Command], 60), plain)
+	delete(p.state.queued, d.Command)
+}
+
+func (p *Printer) failed(d event.CommandFailed) {
+	if d.Command != "" && d.Command == p.state.withdraw {
+		p.line(&p.o.Err, seg{yellow, "! "}, "not withdrawn: "+d.Error, plain)
+		return
+	}
+	delete(p.state.queued, d.Command)
+	p.line(&p.o.Err, seg{red, "✗ "}, "the agent refused: "+d.Error, plain)
 }
 
 func (p *Printer) consumed(d event.CommandConsumed) {

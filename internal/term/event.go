@@ -63,8 +63,9 @@ func (p *Printer) aside(d event.Data) {
 	case event.CommandConsumed:
 		p.consumed(d)
 	case event.CommandFailed:
-		delete(p.state.queued, d.Command)
-		p.line(&p.o.Err, seg{red, "✗ "}, "the agent refused: "+d.Error, plain)
+		p.failed(d)
+	case event.CommandWithdrawn:
+		p.withdrawn(d)
 	case event.EgressDenied:
 		p.denied(d)
 	case event.Notice:

@@ -16,6 +16,7 @@ type state struct {
 	phase    string    // what the agent does while no tool runs
 	usage    event.Usage
 	tools    []tool                      // that run, oldest first
+	withdraw string                      // id of the last withdrawal
 	queued   map[string]string           // commands that the agent has not taken up: id -> text
 	prompted bool                        // the first message has been shown
 	streamed map[string]*strings.Builder // message id -> what was shown of it
