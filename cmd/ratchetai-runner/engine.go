@@ -1,15 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/sprawlto/ratchetai-runner/internal/egress"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
@@ -84,7 +88,35 @@ func probe(ctx context.Context, host string) error {
 func (a *app) runner(store *runner.Store, engine sandbox.Engine) *runner.Runner {
 	return &runner.Runner{
 		Store: store, Engine: engine, Log: a.log, Getenv: a.getenv, Home: a.home(), CA: runner.SystemCA(a.getenv),
+		Upstream: upstream,
 	}
+}
+
+// upstream is the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for u.
+func upstream(u *url.URL) (*url.URL, error) {
+	return http.ProxyFromEnvironment(&http.Request{URL: u})
+}
+
+// checkUpstream fails before a session begins that could reach nothing, or would go
+// past a proxy whose URL cannot be read.
+func (a *app) checkUpstream() error {
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY"} {
+		value := cmp.Or(a.getenv(name), a.getenv(strings.ToLower(name)))
+		if value == "" {
+			continue
+		}
+		if !strings.Contains(value, "://") {
+			value = "http://" + value
+		}
+		proxy, err := url.Parse(value)
+		if err != nil {
+			return fmt.Errorf("%s is not the URL of a proxy", name) // err may hold its password
+		}
+		if err := egress.CheckUpstream(proxy); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // sweep ends in the background what dead runners left behind. The function it

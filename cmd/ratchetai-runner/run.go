@@ -96,7 +96,7 @@ func (a *app) runTask(ctx context.Context, task runner.Task, view viewFlags, std
 		return err
 	}
 	getenv := withLogin(a.getenv, task.Env)
-	if err := checkLogin(task, getenv, a.home()); err != nil {
+	if err := errors.Join(a.checkUpstream(), checkLogin(task, getenv, a.home())); err != nil {
 		return err
 	}
 	engine, err := a.engine(ctx)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -15,8 +16,8 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// DialFunc opens a TCP connection to address, which is always IP:PORT and has been checked. It must be safe for
-// concurrent use and return when ctx ends.
+// DialFunc opens a TCP connection to address: IP:PORT that has been checked, or HOST:PORT of the upstream proxy. It must
+// be safe for concurrent use and return when ctx ends.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // systemResolver asks the machine's resolver for names as they are, without its search domains, which could turn an
@@ -38,16 +39,24 @@ const (
 type dialer struct {
 	resolver  Resolver
 	dial      DialFunc
-	timeout   time.Duration // for resolving and dialling together
+	upstream  func(*url.URL) (*url.URL, error) // nil: no proxy
+	timeout   time.Duration                    // for resolving and dialling together
 	permitted []netip.Prefix
 	own       ownAddresses
 }
 
-// open connects to t, which the policy allows. Every error is a *refusal: ForbiddenAddress or Unreachable. It returns
-// within the timeout.
-func (d *dialer) open(ctx context.Context, t Target) (net.Conn, error) {
+// open connects to t, which the policy allows, or for plain http requests to the upstream proxy on the way there. Every
+// error is a *refusal: ForbiddenAddress or Unreachable. It returns within the timeout.
+func (d *dialer) open(ctx context.Context, t Target, plain bool) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
+	proxy, err := d.via(t, plain)
+	if err != nil {
+		return nil, &refusal{verdict: Unreachable, target: t, detail: err.Error()}
+	}
+	if proxy != nil {
+		return d.openVia(ctx, proxy, t, plain)
+	}
 	addrs, err := d.addresses(ctx, t)
 	if err != nil {
 		return nil, err
@@ -76,14 +85,7 @@ func (d *dialer) addresses(ctx context.Context, t Target) ([]string, error) {
 	}
 	var public, refused []string
 	for _, addr := range found[:min(len(found), maxAddrs)] {
-		kind := forbidden(addr)
-		if permitted(addr, d.permitted) {
-			kind = ""
-		}
-		if kind == "" && d.own.has(addr) {
-			kind = "the runner's own"
-		}
-		if kind != "" {
+		if kind := d.forbids(addr); kind != "" {
 			refused = append(refused, fmt.Sprintf("%s is %s", addr, kind))
 			continue
 		}
@@ -93,6 +95,18 @@ func (d *dialer) addresses(ctx context.Context, t Target) ([]string, error) {
 		return nil, &refusal{verdict: ForbiddenAddress, target: t, detail: strings.Join(refused, ", ")}
 	}
 	return public, nil
+}
+
+// forbids says why a resolved address must not be dialled, or "".
+func (d *dialer) forbids(addr netip.Addr) string {
+	kind := forbidden(addr)
+	if permitted(addr, d.permitted) {
+		kind = ""
+	}
+	if kind == "" && d.own.has(addr) {
+		kind = "the runner's own"
+	}
+	return kind
 }
 
 type dialed struct {

@@ -143,7 +143,7 @@ func TestDialTriesEveryAddress(t *testing.T) {
 			return server, nil
 		}
 		start := time.Now()
-		conn, err := d.open(t.Context(), target(t, "a.example:443"))
+		conn, err := d.open(t.Context(), target(t, "a.example:443"), false)
 		if err != nil || conn != server {
 			t.Fatalf("open: %v, %v", conn, err)
 		}
@@ -168,7 +168,7 @@ func TestDialClosesLateWinners(t *testing.T) {
 			time.Sleep(dialStagger / 2)
 			return first, nil
 		}
-		conn, err := d.open(t.Context(), target(t, "a.example:443"))
+		conn, err := d.open(t.Context(), target(t, "a.example:443"), false)
 		if err != nil || conn != first {
 			t.Fatalf("open: %v", err)
 		}
@@ -188,7 +188,7 @@ func TestDialTimeout(t *testing.T) {
 			return nil, ctx.Err()
 		})}
 		start := time.Now()
-		_, err := d.open(t.Context(), target(t, "a.example:443"))
+		_, err := d.open(t.Context(), target(t, "a.example:443"), false)
 		why, ok := errors.AsType[*refusal](err)
 		if !ok || why.verdict != Unreachable || time.Since(start) != 10*time.Second {
 			t.Errorf("after %s: %v", time.Since(start), err)

@@ -21,6 +21,11 @@
 // it), and the very addresses that passed are dialled. A DNS answer that changes between check and dial (rebinding)
 // therefore has nothing to change.
 //
+// Behind an upstream proxy (Config.Upstream) that is weaker. The proxy gets the name and looks it up itself, because it
+// may decide by names and only it may know them. A name that leads to a forbidden address here is refused; that the
+// upstream proxy gets the same answer cannot be checked, and a name that is unknown here is left to it. What it reaches
+// in its own network is guarded by its own rules.
+//
 // On port 443 the first bytes of a tunnel are read: a TLS hello for another host than the CONNECT target (domain
 // fronting) ends it.
 //
@@ -35,6 +40,6 @@
 //
 // It does not look inside TLS. Whoever may talk to a host may send it anything: a package registry or a code host is a
 // way to publish data, a host name within HTTP in TLS (or encrypted client hello) can differ from the one that was
-// checked, and a name under a wildcard can carry data to the domain's own name server. It does not use an upstream
-// proxy (Config.Dial can), and it caches no DNS answers.
+// checked, and a name under a wildcard can carry data to the domain's own name server. It caches no
+// DNS answers.
 package egress

@@ -44,7 +44,8 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, target Targe
 	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
 		panic(err) // net/http's own HTTP/1 connections can always do it
 	}
-	var once sync.Once // the transport may try a second connection
+	via, _ := p.dialer.via(target, true) // an error meets dial as well
+	var once sync.Once                   // the transport may try a second connection
 	report := func(why *refusal) {
 		once.Do(func() { p.report(r.Method, target, why, start) })
 	}
@@ -58,7 +59,11 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, target Targe
 			r.Out.URL.Scheme, r.Out.URL.User, r.Out.URL.Host = "http", nil, target.String()
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // as sent: a proxy has no opinion on semicolons
 			r.Out.Host = hostHeader(target)
+			if via != nil {
+				sendVia(r.Out, via, target)
+			}
 		},
+		ModifyResponse: func(r *http.Response) error { return answerVia(r, via, target) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			why := asRefusal(err, target)
 			report(why)
@@ -76,7 +81,7 @@ func (f *forwarder) dial(_ context.Context, _, address string) (net.Conn, error)
 	if err != nil {
 		return nil, &refusal{verdict: Invalid, detail: err.Error()}
 	}
-	conn, err := x.proxy.dialer.open(x.ctx, target)
+	conn, err := x.proxy.dialer.open(x.ctx, target, true)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,9 @@ func Presets() []Preset {
 			Rules: []string{
 				"registry.npmjs.org:443", "registry.yarnpkg.com:443",
 				// Large module archives are redirected to storage.googleapis.com, which is left out: every
-				// bucket of every customer is on that host.
+				// bucket of every customer is on that host, and some take uploads from anybody. A registry, for
+				// all that it takes, wants an account for it, and its packages can be looked up and taken down.
+				// Whoever fetches such modules opens the host by name.
 				"proxy.golang.org:443", "sum.golang.org:443",
 				"pypi.org:443", "files.pythonhosted.org:443",
 				"crates.io:443", "index.crates.io:443", "static.crates.io:443",

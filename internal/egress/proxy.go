@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,8 +33,13 @@ type Config struct {
 	Permitted []netip.Prefix
 	// Resolver is nil for the machine's own, without search domains.
 	Resolver Resolver
-	// Dial is nil for a direct connection.
+	// Dial is nil for the machine's own TCP.
 	Dial DialFunc
+	// Upstream returns the proxy on the way to u, which is http://HOST:PORT for plain http requests and
+	// https://HOST:PORT for tunnels; nil for none. A nil Upstream means no proxy at all. An http or https proxy is
+	// asked for tunnels with CONNECT and gets plain requests as they are, with the login in its URL as basic
+	// authentication. [RunnerHost] is never behind one. What the private-address rule means then: see the package.
+	Upstream func(u *url.URL) (*url.URL, error)
 	// Log, if not nil, is called for every attempt, from many goroutines at once and before the client has its answer:
 	// it must return quickly and should hand over to a queue that drops rather than blocks. How many attempts there
 	// are is up to the session, hostile ones included: limit what is stored.
@@ -76,7 +82,7 @@ func New(cfg Config) *Proxy {
 		cfg.HeaderTimeout = DefaultHeaderTimeout
 	}
 	p := &Proxy{cfg: cfg, dialer: &dialer{
-		resolver: cfg.Resolver, dial: cfg.Dial, timeout: cfg.DialTimeout, permitted: slices.Clone(cfg.Permitted),
+		resolver: cfg.Resolver, dial: cfg.Dial, upstream: cfg.Upstream, timeout: cfg.DialTimeout, permitted: slices.Clone(cfg.Permitted),
 	}}
 	p.policy.Store(&cfg.Policy)
 	p.buffers.New = func() any { b := make([]byte, bufferBytes); return &b }

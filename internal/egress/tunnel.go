@@ -22,7 +22,7 @@ const (
 // connect answers a CONNECT that the policy allows: it dials first, so that a failure can still be told, then turns
 // the connection into a tunnel and returns when that has ended.
 func (x *exchange) connect(w http.ResponseWriter, r *http.Request, target Target, start time.Time) {
-	conn, err := x.proxy.dialer.open(r.Context(), target)
+	conn, err := x.proxy.dialer.open(r.Context(), target, false)
 	if err != nil {
 		x.refuse(w, r, asRefusal(err, target), start)
 		return

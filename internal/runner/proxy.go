@@ -30,7 +30,7 @@ func (s *Session) proxy(allowed egress.Policy) func(net.Conn) {
 			}
 		}
 	}()
-	p := egress.New(egress.Config{Policy: allowed, Permitted: s.Permit, Log: func(a egress.Attempt) {
+	p := egress.New(egress.Config{Policy: allowed, Permitted: s.Permit, Upstream: s.runner.Upstream, Log: func(a egress.Attempt) {
 		select {
 		case attempts <- attemptEvent(a):
 		case <-s.ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,6 +40,9 @@ type Runner struct {
 	// home directory outside tests.
 	Getenv func(string) string
 	Home   string
+	// Upstream is the machine's own proxy on the way to a URL; see egress.Config.
+	// Nil: none.
+	Upstream func(*url.URL) (*url.URL, error)
 	// CA is a file of CA certificates that sessions trust; see SystemCA.
 	CA string
 }
