@@ -16,6 +16,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
+
+	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
 )
 
 const (
@@ -112,9 +114,20 @@ func (d *Docker) Start(ctx context.Context, spec Spec) (Process, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if err := prepareState(spec); err != nil {
+	out, err := prepareState(spec)
+	if err != nil {
+		return nil, fmt.Errorf("prepare sandbox %s: %w", spec.ID, err)
+	}
+	p, err := d.startPrepared(ctx, spec, cpus, out)
+	if err != nil {
+		out.Close()
+		_ = os.Remove(out.Name()) // the next try makes it again
 		return nil, err
 	}
+	return p, nil
+}
+
+func (d *Docker) startPrepared(ctx context.Context, spec Spec, cpus int, out *os.File) (*process, error) {
 	ctx, cancel := context.WithTimeout(ctx, startMax)
 	defer cancel()
 	created, err := d.create(ctx, plan(spec, cpus))
@@ -125,6 +138,7 @@ func (d *Docker) Start(ctx context.Context, spec Spec) (Process, error) {
 		return nil, d.fail("create sandbox "+spec.ID, err)
 	}
 	p := newProcess(d, created.ID, spec)
+	p.out.file = out
 	if err := p.start(ctx); err != nil {
 		_ = p.Close()
 		_ = d.remove(context.WithoutCancel(ctx), created.ID)
@@ -156,25 +170,22 @@ func (d *Docker) processors(ctx context.Context) (int, error) {
 }
 
 // prepareState lays out the sandbox's directory: io for PID 1 and files of /etc.
-func prepareState(s Spec) error {
+// It returns the file that PID 1 will keep stdout in: who has it open before the
+// process starts misses nothing that the process replaces it by.
+func prepareState(s Spec) (out *os.File, err error) {
 	var uid, gid int
 	if _, err := fmt.Sscanf(s.User, "%d:%d", &uid, &gid); err != nil {
-		return fmt.Errorf("prepare sandbox %s: user %q: %w", s.ID, s.User, err)
-	}
-	io := filepath.Join(s.State, "io")
-	if err := os.MkdirAll(io, 0o700); err != nil {
-		return fmt.Errorf("prepare sandbox %s: %w", s.ID, err)
-	}
-	if os.Geteuid() == 0 {
-		if err := os.Chown(io, uid, gid); err != nil {
-			return fmt.Errorf("prepare sandbox %s: %w", s.ID, err)
-		}
+		return nil, fmt.Errorf("user %q: %w", s.User, err)
 	}
 	home := s.Dir
 	for _, e := range s.Env {
 		if v, ok := strings.CutPrefix(e, "HOME="); ok {
 			home = v
 		}
+	}
+	io := filepath.Join(s.State, "io")
+	if err := os.MkdirAll(io, 0o700); err != nil {
+		return nil, err
 	}
 	passwd, group := accounts(s.User, home)
 	for name, text := range map[string]string{"passwd": passwd, "group": group, "hosts": hosts} {
@@ -184,10 +195,23 @@ func prepareState(s Spec) error {
 			err = os.Chmod(file, 0o644) // whatever our umask is, the agent has to read it
 		}
 		if err != nil {
-			return fmt.Errorf("prepare sandbox %s: %w", s.ID, err)
+			return nil, err
 		}
 	}
-	return nil
+	if _, err := os.Lstat(filepath.Join(io, pid1.StdoutFile)); err == nil {
+		return nil, errors.New("another process's stdout is in " + io)
+	}
+	out, err = os.OpenFile(filepath.Join(io, pid1.NewStdoutFile), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if os.Geteuid() == 0 {
+		if err := errors.Join(out.Chown(uid, gid), os.Chown(io, uid, gid)); err != nil {
+			out.Close()
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // Adopt implements Engine.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,9 @@ import (
 // before the process counts as lost.
 const engineBack = 30 * time.Second
 
+// lastWords is how long stderr may come after the process's end.
+const lastWords = 2 * time.Second
+
 // process is a container. Its goroutines (wait, tunnel) end with Close.
 type process struct {
 	d    *Docker
@@ -29,7 +33,8 @@ type process struct {
 	ctx     context.Context // until Close
 	cancel  context.CancelFunc
 	running sync.WaitGroup
-	hijack  io.Closer // the live stream; nil for an adopted process
+	hijack  io.Closer       // the live stream; nil for an adopted process
+	heard   <-chan struct{} // closed at the live stream's end
 	out     *stdout
 	err     *tail
 	in      *stdin
@@ -49,25 +54,52 @@ func newProcess(d *Docker, id string, spec Spec) *process {
 	return p
 }
 
-// start attaches before it starts: output that is written before an attach is
-// lost, and an attach to a container that has ended never returns.
+// start attaches before it starts: what is written before an attach is lost, and
+// an attach to a container that has ended never returns.
 func (p *process) start(ctx context.Context) error {
 	live, err := p.d.api.ContainerAttach(ctx, p.id, container.AttachOptions{Stream: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return err
 	}
 	p.hijack = live.Conn
-	p.out.live = newFrames(live.Reader, p.err)
 	exit, fail := p.d.api.ContainerWait(p.ctx, p.id, container.WaitConditionNextExit)
 	if err := p.d.api.ContainerStart(ctx, p.id, container.StartOptions{}); err != nil {
+		p.running.Go(func() { abandon(exit, fail) })
 		return err
 	}
+	p.listen(live.Reader)
 	p.serve(exit, fail)
 	return nil
 }
 
+// listen takes what PID 1 says on its stdout, a byte whenever the file has grown,
+// and on stderr. It never waits for a reader: an engine whose client does not read
+// blocks every call for the container.
+func (p *process) listen(live *bufio.Reader) {
+	grown, heard := make(chan struct{}, 1), make(chan struct{})
+	p.out.grown, p.heard = grown, heard
+	p.running.Go(func() {
+		defer close(heard)
+		defer close(grown)
+		f := &frames{r: live, stderr: p.err}
+		var bytes [64]byte
+		for {
+			if _, err := f.Read(bytes[:]); err != nil {
+				return
+			}
+			select {
+			case grown <- struct{}{}:
+			default: // the reader has not come to the last one yet
+			}
+		}
+	})
+}
+
 func (p *process) adopt(offset int64) {
 	p.out.offset = offset
+	heard := make(chan struct{})
+	close(heard) // nothing is attached
+	p.heard = heard
 	exit, fail := p.d.api.ContainerWait(p.ctx, p.id, container.WaitConditionNotRunning)
 	p.serve(exit, fail)
 }
@@ -85,16 +117,33 @@ func (p *process) serve(exit <-chan container.WaitResponse, fail <-chan error) {
 // watch sets result when the container has ended, or lost when that can no
 // longer be found out.
 func (p *process) watch(exit <-chan container.WaitResponse, fail <-chan error) {
-	defer p.err.Close()
+	defer func() {
+		select { // the engine may report the end before the last of stderr
+		case <-p.heard:
+		case <-p.ctx.Done():
+		case <-time.After(lastWords):
+		}
+		p.err.Close()
+	}()
 	defer close(p.ended)
 	select {
 	case <-exit:
 	case <-fail: //nolint:errcheck // inspect finds out why
 	case <-p.ctx.Done():
+		abandon(exit, fail)
 		p.lost = ErrEnded
 		return
 	}
 	p.result, p.lost = p.inspect()
+}
+
+// abandon ends a wait whose context is done or about to be: the client would keep
+// a goroutine until somebody takes the answer.
+func abandon(exit <-chan container.WaitResponse, fail <-chan error) {
+	select {
+	case <-exit:
+	case <-fail: //nolint:errcheck // nobody wants to know
+	}
 }
 
 // inspect asks how the container ended, repeatedly while it runs (a wait can
@@ -217,12 +266,7 @@ func (p *process) Signal(ctx context.Context, s syscall.Signal) error {
 	return nil
 }
 
-// Kill closes the live stream first: an engine whose client does not read
-// blocks every call for the container. The rest of stdout comes from the file.
 func (p *process) Kill(ctx context.Context) error {
-	if p.hijack != nil {
-		p.hijack.Close()
-	}
 	if err := p.Signal(ctx, syscall.SIGKILL); !errors.Is(err, ErrEnded) {
 		return err
 	}
@@ -240,7 +284,6 @@ func (p *process) Wait(ctx context.Context) (Result, error) {
 
 func (p *process) Stats(ctx context.Context) (Stats, error) { return p.d.stats(ctx, p.id) }
 
-// Remove lets go first, for the same reason as Kill.
 func (p *process) Remove(ctx context.Context) error {
 	return errors.Join(p.Close(), p.d.remove(ctx, p.id))
 }

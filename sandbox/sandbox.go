@@ -2,8 +2,8 @@
 // ended, even when the program that started it did not live to see it.
 //
 //	engine := sandbox.NewDocker(…)
-//	p, err := engine.Start(ctx, spec)      // create, attach, start: no output is lost
-//	go read(p.Stdout())                    // live, and from a file after any break
+//	p, err := engine.Start(ctx, spec)
+//	go read(p.Stdout())                    // from the file that the sandbox keeps it in
 //	p.Send(1, line)                        // stdin: numbered lines, each delivered once
 //	result, err := p.Wait(ctx)
 //	p.Remove(ctx)
@@ -66,13 +66,12 @@ type Engine interface {
 // Process is a running or ended sandbox. Its methods are safe for concurrent
 // use. Close, or Wait and Remove, must be called in the end.
 type Process interface {
-	// Stdout is the process's standard output, byte for byte. Only one goroutine
-	// may read it, and it must be read until io.EOF: an unread stream eventually
-	// blocks the engine's calls for this container.
+	// Stdout is the process's standard output, byte for byte, as it grows. Only one
+	// goroutine may read it. Nothing waits for that: what is not read is on the disk.
 	Stdout() io.Reader
 	// Stderr is what the process and the sandbox itself print. It is for people:
 	// it is lost while no runner is attached, and the oldest bytes are dropped
-	// when it is not read. Reading Stdout drives it.
+	// when it is not read.
 	Stderr() io.Reader
 	// Send queues line, without newline and of at most 10 MB, as the n-th line
 	// of stdin, counted from 1. Lines go out in order; a number that the process

@@ -12,36 +12,21 @@ import (
 	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
 )
 
-// filePoll is the pause between looks at the stdout file of an adopted process.
+// filePoll is the pause between looks at a file of which nobody says that it has
+// grown: that of an adopted process, or of one whose live stream broke.
 const filePoll = 20 * time.Millisecond
 
-// stdout reads a process's output live and continues from the file wherever the
-// live stream ends: at a lost connection, or at the process's end, where it adds
-// whatever did not come through.
+// stdout reads a process's output from the file that PID 1 keeps it in, as it grows.
 type stdout struct {
-	live   io.Reader // nil when there is none, or none any more
 	state  string
 	offset int64           // of the next byte
+	grown  <-chan struct{} // the file may have grown; nil or closed: nobody will say so
 	ended  <-chan struct{} // closed when the process has ended
 	closed <-chan struct{} // closed when the reader should give up
-	file   *os.File
+	file   *os.File        // nil: to be opened by its name
 }
 
 func (s *stdout) Read(p []byte) (int, error) {
-	if s.live != nil {
-		n, err := s.live.Read(p)
-		s.offset += int64(n)
-		if err != nil {
-			s.live = nil
-		}
-		if n > 0 {
-			return n, nil
-		}
-	}
-	return s.readFile(p)
-}
-
-func (s *stdout) readFile(p []byte) (int, error) {
 	for {
 		var last bool
 		select {
@@ -63,10 +48,23 @@ func (s *stdout) readFile(p []byte) (int, error) {
 		if last {
 			return 0, s.end()
 		}
-		select {
-		case <-s.closed:
-		case <-s.ended:
-		case <-time.After(filePoll):
+		s.wait()
+	}
+}
+
+// wait returns when it is time for another look.
+func (s *stdout) wait() {
+	var poll <-chan time.Time
+	if s.grown == nil {
+		poll = time.After(filePoll)
+	}
+	select {
+	case <-s.closed:
+	case <-s.ended:
+	case <-poll:
+	case _, ok := <-s.grown:
+		if !ok {
+			s.grown = nil
 		}
 	}
 }

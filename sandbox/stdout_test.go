@@ -9,10 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
-	"testing/iotest"
 	"time"
 )
 
@@ -36,44 +34,59 @@ func ended() chan struct{} {
 	return c
 }
 
-// The live stream may end anywhere; the file has the rest.
-func TestStdoutContinuesFromFile(t *testing.T) {
+// However the reader learns that there is more, by being told or by looking, it
+// gets every byte once.
+func TestStdoutGrows(t *testing.T) {
 	t.Parallel()
-	const text = "héllo\nwörld\n"
-	state, _ := stateWith(t, text)
-	for cut := range len(text) + 1 {
-		for _, live := range []io.Reader{
-			strings.NewReader(text[:cut]),
-			io.MultiReader(strings.NewReader(text[:cut]), iotest.ErrReader(errors.New("broken"))),
-			iotest.OneByteReader(strings.NewReader(text[:cut])),
-		} {
-			s := &stdout{live: live, state: state, ended: ended(), closed: make(chan struct{})}
-			if got, err := io.ReadAll(s); err != nil || string(got) != text {
-				t.Errorf("cut at %d: %q, %v", cut, got, err)
+	told, silent := make(chan struct{}, 1), make(chan struct{})
+	close(silent)
+	for name, grown := range map[string]chan struct{}{"told": told, "live stream lost": silent, "adopted": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			state, file := stateWith(t, "one ")
+			end := make(chan struct{})
+			s := &stdout{state: state, offset: 2, grown: grown, ended: end, closed: make(chan struct{})}
+			f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			defer f.Close()
+			buf := make([]byte, 100)
+			for i, want := range []string{"e ", "two ", "three "} {
+				if i > 0 {
+					time.AfterFunc(50*time.Millisecond, func() {
+						_, _ = f.WriteString(want)
+						if name == "told" {
+							grown <- struct{}{}
+						}
+					})
+				}
+				if n, err := s.Read(buf); string(buf[:n]) != want || err != nil {
+					t.Fatalf("read %q, %v; want %q", buf[:n], err, want)
+				}
+			}
+			_, _ = f.WriteString("four") // the end tells as well
+			close(end)
+			if got, err := io.ReadAll(s); err != nil || string(got) != "four" {
+				t.Errorf("read %q, %v", got, err)
+			}
+		})
 	}
 }
 
-func TestStdoutGrows(t *testing.T) {
+// A process that replaces its file hides nothing from a reader that has it open.
+func TestStdoutIsOpenBefore(t *testing.T) {
 	t.Parallel()
-	state, file := stateWith(t, "one ")
-	end := make(chan struct{})
-	s := &stdout{state: state, offset: 2, ended: end, closed: make(chan struct{})}
-	buf := make([]byte, 100)
-	if n, _ := s.Read(buf); string(buf[:n]) != "e " {
-		t.Errorf("read %q", buf[:n])
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	state, file := stateWith(t, "text")
+	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	time.AfterFunc(50*time.Millisecond, func() {
-		_, _ = f.WriteString("two")
-		close(end)
-	})
-	if got, err := io.ReadAll(s); err != nil || string(got) != "two" {
+	s := &stdout{state: state, file: f, ended: ended(), closed: make(chan struct{})}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(s); err != nil || string(got) != "text" {
 		t.Errorf("read %q, %v", got, err)
 	}
 }

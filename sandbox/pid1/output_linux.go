@@ -5,9 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,13 +15,10 @@ const (
 	// default cap for unprivileged users.
 	pipeBytes = 1 << 20
 	copyBytes = 256 << 10
-	// drainMax bounds the wait for a runner that reads no more at the end; what
-	// it misses is in the file.
-	drainMax = 10 * time.Second
 )
 
-// output carries the agent's stdout into the file and from there to PID 1's own
-// stdout, at two speeds.
+// output carries the agent's stdout into the file, at the disk's speed, and tells
+// a runner that there is more of it.
 type output struct {
 	agentEnd *os.File // given to the agent
 	pipe     *os.File
@@ -31,17 +26,17 @@ type output struct {
 	max      int64
 	stop     chan int // the exit code to end the agent with; sent once by save, holds one
 
-	saved chan struct{} // closed when the pipe is empty and all is in the file
-	sent  chan struct{} // closed when all of the file is on stdout
-
-	mu      sync.Mutex
-	more    sync.Cond
-	written int64 // bytes in the file
-	eof     bool
+	saved chan struct{} // closed by save when the pipe is empty and all is in the file
+	grown chan struct{} // sent by save, received by tell; holds one, closed by save
 }
 
+// newOutput takes the file that the runner has made.
 func newOutput(max int64) (*output, error) {
-	f, err := os.OpenFile(filepath.Join(StateDir, StdoutFile), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	name := filepath.Join(StateDir, StdoutFile)
+	if err := os.Rename(filepath.Join(StateDir, NewStdoutFile), name); err != nil {
+		return nil, fmt.Errorf("keep stdout: %w", err)
+	}
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("keep stdout: %w", err)
 	}
@@ -51,39 +46,31 @@ func newOutput(max int64) (*output, error) {
 	}
 	// A larger pipe lets the agent run ahead; the default size works as well.
 	_, _ = unix.FcntlInt(r.Fd(), unix.F_SETPIPE_SZ, pipeBytes)
-	o := &output{
+	return &output{
 		agentEnd: w, pipe: r, file: f, max: max,
-		stop: make(chan int, 1), saved: make(chan struct{}), sent: make(chan struct{}),
-	}
-	o.more.L = &o.mu
-	return o, nil
+		stop: make(chan int, 1), saved: make(chan struct{}), grown: make(chan struct{}, 1),
+	}, nil
 }
 
 func (o *output) start() {
 	go o.save()
-	go o.send()
-}
-
-// finish waits until everything that the agent wrote is on stdout, as far as
-// somebody reads.
-func (o *output) finish() {
-	select {
-	case <-o.sent:
-	case <-time.After(drainMax):
-	}
+	go o.tell()
 }
 
 // save moves the pipe's bytes into the file without copying them through this
 // process. It ends when the last writer of the pipe is gone.
 func (o *output) save() {
 	defer close(o.saved)
-	defer o.advance(0, true)
+	defer close(o.grown)
 	var total int64
 	for {
 		n, err := moveToFile(o.pipe, o.file)
 		if n > 0 {
 			total += n
-			o.advance(n, false)
+			select {
+			case o.grown <- struct{}{}:
+			default: // tell has not come to the last one yet
+			}
 		}
 		if err != nil { // a full disk, most likely; an agent that nobody reads would hang
 			fmt.Fprintln(os.Stderr, "sandbox-init: keep stdout:", err)
@@ -124,49 +111,12 @@ func moveToFile(pipe, file *os.File) (int64, error) {
 	}
 }
 
-func (o *output) advance(n int64, eof bool) {
-	o.mu.Lock()
-	o.written += n
-	o.eof = o.eof || eof
-	o.mu.Unlock()
-	o.more.Signal()
-}
-
-// send copies the file to stdout as it grows.
-func (o *output) send() {
-	defer close(o.sent)
-	var sent int64
-	for {
-		o.mu.Lock()
-		for o.written == sent && !o.eof {
-			o.more.Wait()
-		}
-		written := o.written
-		o.mu.Unlock()
-		if written == sent {
-			return
-		}
-		for sent < written {
-			n, err := unix.Sendfile(1, int(o.file.Fd()), &sent, int(min(written-sent, pipeBytes)))
-			if err == syscall.EINTR || err == syscall.EAGAIN {
-				continue
-			}
-			if err == syscall.EINVAL {
-				err = o.copyOut(&sent, written)
-				n = 1
-			}
-			if err != nil {
-				return // nobody will ever read: the file has it
-			}
-			if n == 0 {
-				sent = written // somebody cut the file; the runner will see the gap
-			}
+// tell writes a byte to PID 1's own stdout whenever the file has grown since the
+// last one. With nobody to read it the write blocks, and only this goroutine.
+func (o *output) tell() {
+	for range o.grown {
+		if _, err := os.Stdout.Write([]byte{'\n'}); err != nil {
+			return // a runner that comes later looks by itself
 		}
 	}
-}
-
-func (o *output) copyOut(sent *int64, written int64) error {
-	n, err := io.Copy(os.Stdout, io.NewSectionReader(o.file, *sent, written-*sent))
-	*sent += n
-	return err
 }

@@ -91,9 +91,7 @@ func Run(c Config) int {
 
 	exited := make(chan int, 1)
 	go reap(agent.Pid, exited)
-	code := supervise(c, agent, hub, out, signals, exited)
-	out.finish()
-	return code
+	return supervise(c, agent, hub, out, signals, exited)
 }
 
 // supervise waits for the agent's end and returns the container's exit code.

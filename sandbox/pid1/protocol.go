@@ -3,13 +3,14 @@
 // It starts the agent and stands between it and a runner that may vanish at any
 // moment:
 //
-//	agent stdout -> pipe -> file (State) -> container stdout -> engine -> runner
+//	agent stdout -> pipe -> file (State) -> runner
+//	a byte for "the file has grown" -> container stdout -> engine -> runner
 //	runner -> tunnel -> numbered lines -> agent stdin
 //	agent -> 127.0.0.1:3128 -> tunnel -> runner's egress proxy
 //
-// The file comes first: the agent writes into a pipe that is emptied into the
-// file at disk speed, so neither a slow nor a dead runner ever blocks it, and
-// whatever was not read live is read from the file later.
+// The agent writes into a pipe that is emptied into the file at disk speed, so
+// neither a slow nor a dead runner ever blocks it. The runner made the file, has
+// it open, and reads it at its own pace.
 //
 // The tunnel is one byte stream, multiplexed with yamux: a runner that sees the
 // state directory connects to a socket there, any other execs a helper in the
@@ -36,8 +37,10 @@ import (
 const (
 	// StateDir is where the sandbox mounts the session's own directory.
 	StateDir = "/run/ratchetai"
-	// StdoutFile holds every byte that the agent wrote to stdout.
-	StdoutFile = "stdout"
+	// StdoutFile, in StateDir, holds every byte that the agent wrote to stdout. The
+	// runner has made it as NewStdoutFile; PID 1 gives it its name.
+	StdoutFile    = "stdout"
+	NewStdoutFile = "stdout.new"
 	// SocketFile is where a runner on the same machine connects.
 	SocketFile = "tunnel"
 	// ProxyAddr is where the agent finds its egress proxy.
