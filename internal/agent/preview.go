@@ -12,8 +12,8 @@ import (
 // bytes keeps its head and its tail only, with "…[N bytes]…" between them. It is
 // for lines so long that decoding them whole would cost more than they tell.
 //
-// Nothing else changes: keys, numbers and structure stay, valid JSON stays valid
-// and invalid JSON stays invalid. A line that holds the string "control_request"
+// Nothing else changes: keys, numbers and structure stay, and valid JSON stays
+// valid. What is cut out is not looked at. A line that holds the string "control_request"
 // comes back whole, because Claude's permission requests have to be answered
 // with the tool's exact input. The result may share line's memory.
 func Preview(line []byte, maxString int) []byte {
@@ -37,7 +37,7 @@ func Preview(line []byte, maxString int) []byte {
 		head := unitStart(line[:end], start, start+maxString/2)
 		tail := unitEnd(line[:end], start, end-maxString/2)
 		marker := "…[" + strconv.Itoa(tail-head) + " bytes]…"
-		if tail-head <= len(marker) || !wellFormed(line[head:tail]) {
+		if tail-head <= len(marker) {
 			continue
 		}
 		out = append(out, line[done:head]...)
@@ -74,8 +74,7 @@ func backslashesBefore(b []byte, start, at int) int {
 	return n
 }
 
-// wellFormed reports that s, which begins and ends between characters, may stand
-// in a JSON string. Cutting anything else out would mend a broken line.
+// wellFormed reports that s may stand in a JSON string.
 func wellFormed(s []byte) bool {
 	for i := 0; i < len(s); {
 		if i+8 <= len(s) {

@@ -40,8 +40,8 @@ func TestPreview(t *testing.T) {
 		},
 		"no end":          {`{"a":"` + x(100), 20, `{"a":"` + x(10) + `…[80 bytes]…` + x(10)},
 		"no end, escaped": {`{"a":"` + x(100) + `\`, 20, `{"a":"` + x(10) + `…[81 bytes]…` + x(9) + `\`},
-		"control inside":  {`["` + x(50) + "\n" + x(50) + `"]`, 20, `["` + x(50) + "\n" + x(50) + `"]`},
-		"bad escape":      {`["` + x(50) + `\q` + x(50) + `"]`, 20, `["` + x(50) + `\q` + x(50) + `"]`},
+		"control inside":  {`["` + x(50) + "\n" + x(50) + `"]`, 20, `["` + x(10) + `…[81 bytes]…` + x(10) + `"]`},
+		"bad escape":      {`["` + x(50) + `\q` + x(50) + `"]`, 20, `["` + x(10) + `…[82 bytes]…` + x(10) + `"]`},
 		"request":         {`{"type":"control_request","a":"` + x(100) + `"}`, 20, `{"type":"control_request","a":"` + x(100) + `"}`},
 		"late request":    {`{"a":"` + x(100) + `","type":"control_request"}`, 20, `{"a":"` + x(100) + `","type":"control_request"}`},
 		"empty":           {"", 20, ""},
@@ -95,8 +95,8 @@ func FuzzPreview(f *testing.F) {
 		if len(got) > len(line) {
 			t.Fatalf("grew from %d to %d bytes", len(line), len(got))
 		}
-		if json.Valid(got) != json.Valid(line) {
-			t.Fatalf("valid: %v, before: %v: %q", json.Valid(got), json.Valid(line), got)
+		if json.Valid(line) && !json.Valid(got) {
+			t.Fatalf("no longer valid: %q", got)
 		}
 		if utf8.Valid(line) && !utf8.Valid(got) {
 			t.Fatalf("not UTF-8: %q", got)
