@@ -120,6 +120,7 @@ func (s *Session) drive(proc sandbox.Process) {
 // the journal fails, the process is killed and the rest is read and dropped.
 func (s *Session) readStdout(proc sandbox.Process) (fault error) {
 	r := newLineReader(proc.Stdout())
+	defer r.close()
 	for {
 		line, size, err := r.next()
 		if err != nil {

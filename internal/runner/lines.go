@@ -5,32 +5,31 @@ import (
 	"io"
 )
 
-const (
-	readBytes = 128 << 10
-	// keepBytes is the largest buffer that outlives its line: it is enough for
-	// lines of 1 MiB, one after the other.
-	keepBytes = 2 << 20
-)
+// readBytes is how much is read at a time.
+const readBytes = 64 << 10
 
-// lineReader splits a stream at newlines. There is no limit to a line: its
-// memory is the longest line, and is given back when lines become short again.
+// lineReader splits a stream at newlines. There is no limit to a line: memory is
+// its length and readBytes, outside of the heap, and is given back when lines
+// become short again.
 type lineReader struct {
 	r          io.Reader
-	buf        []byte
-	start, end int // of the bytes that are read and not returned
-	newline    int // the first one from start on, or -1
-	scanned    int // without one: the bytes from start to here hold none
-	longest    int // line since the buffer was last empty
+	small      []byte // of readBytes
+	buf        []byte // small, or longer and from grow
+	start, end int    // of the bytes that are read and not returned
+	newline    int    // the first one from start on, or -1
+	scanned    int    // without one: the bytes from start to here hold none
+	longest    int    // size of a line since the last read
 	err        error
 }
 
 func newLineReader(r io.Reader) *lineReader {
-	return &lineReader{r: r, buf: make([]byte, readBytes), newline: -1}
+	small := make([]byte, readBytes)
+	return &lineReader{r: r, small: small, buf: small, newline: -1}
 }
 
 // next returns the next line without its newline, and its size in the stream
-// with it. The line is valid until the next call. A last line without a newline
-// is returned as such, then io.EOF or the stream's error.
+// with it. The line's memory is gone with the next call, or close. A last line
+// without a newline is returned as such, then io.EOF or the stream's error.
 func (l *lineReader) next() (line []byte, size int, err error) {
 	for l.newline < 0 {
 		if l.err != nil {
@@ -45,11 +44,12 @@ func (l *lineReader) next() (line []byte, size int, err error) {
 		l.scan()
 	}
 	line = l.buf[l.start:l.newline]
-	l.longest = max(l.longest, len(line))
-	l.start = l.newline + 1
+	size = len(line) + 1
+	l.longest = max(l.longest, size)
+	l.start += size
 	l.scanned = l.start
 	l.scan()
-	return line, len(line) + 1, nil
+	return line, size, nil
 }
 
 // more reports that the next line is there already.
@@ -64,32 +64,33 @@ func (l *lineReader) scan() {
 	l.scanned = l.end
 }
 
+// fill moves the unfinished line to the front, makes room if it takes all, and
+// reads. It reads little at a time, so that there is little behind a long line
+// to move, and pages of buf that no line needs are never touched.
 func (l *lineReader) fill() {
-	if l.start == l.end {
-		l.start, l.end, l.scanned = 0, 0, 0
-		if len(l.buf) > max(readBytes, min(keepBytes, 4*l.longest)) {
-			l.buf = make([]byte, readBytes)
-		}
-		l.longest = 0
+	if l.start > 0 {
+		copy(l.buf, l.buf[l.start:l.end])
+		l.end -= l.start
+		l.scanned -= l.start
+		l.start = 0
 	}
-	if l.end == len(l.buf) {
-		l.makeRoom()
+	switch {
+	case l.end == len(l.buf):
+		l.buf = grow(l.buf)
+	case len(l.buf) > readBytes && 0 < l.longest && l.longest < readBytes && l.end < readBytes:
+		copy(l.small, l.buf[:l.end])
+		l.close()
 	}
-	n, err := l.r.Read(l.buf[l.end:])
+	l.longest = 0
+	n, err := l.r.Read(l.buf[l.end:min(l.end+readBytes, len(l.buf))])
 	l.end += n
 	l.err = err
 }
 
-// makeRoom moves the unfinished line to the front, or doubles the buffer when it
-// fills more than half of it.
-func (l *lineReader) makeRoom() {
-	unread := l.end - l.start
-	to := l.buf
-	if unread > len(l.buf)/2 {
-		to = make([]byte, 2*len(l.buf))
+// close gives the memory of long lines back.
+func (l *lineReader) close() {
+	if len(l.buf) > readBytes {
+		release(l.buf)
+		l.buf = l.small
 	}
-	copy(to, l.buf[l.start:l.end])
-	l.buf = to
-	l.scanned -= l.start
-	l.start, l.end = 0, unread
 }

@@ -25,7 +25,7 @@ const (
 	// form; the journal keeps it whole.
 	previewAbove = 256 << 10
 	// previewString is what remains of a long string then.
-	previewString = 16 << 10
+	previewString = 8 << 10
 	// dataMax bounds an event's data; a batch of events has to hold it.
 	dataMax = 1 << 20
 	// endMax is what an agent that was asked to leave gets before SIGTERM, and
