@@ -33,6 +33,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
 )
 
@@ -41,7 +42,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "sandbox-init" {
 		os.Exit(pid1.Main(os.Args[2:]))
 	}
-	debug.SetGCPercent(50) // with lines of 1 MiB it saves a third of the memory
+	debug.SetGCPercent(runner.GCPercent)
 	std := streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	os.Exit(run(context.Background(), os.Args[1:], os.LookupEnv, std))
 }

@@ -24,16 +24,20 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	debug.SetGCPercent(runner.GCPercent) // as the program does
 	if len(os.Args) > 1 && os.Args[1] == childCommand {
 		os.Exit(report(runChild(ctx, os.Stdin, os.Stdout)))
 	}

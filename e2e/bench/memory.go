@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -45,7 +44,6 @@ type order struct {
 // measured from outside. It prints "idle", waits for an order, runs it, and prints
 // "done".
 func runChild(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	debug.SetGCPercent(50) // as the program does
 	engine, err := sandbox.NewDocker("")
 	if err != nil {
 		return err
