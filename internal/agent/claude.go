@@ -31,13 +31,12 @@ const (
 type claude struct {
 	opts Options
 
-	introduced bool            // the first init was seen
-	starting   bool            // a message was taken up, its init has not come
-	turn       bool            // between init and result
-	answered   bool            // some message was dealt with
-	state      string          // of the last session_state_changed; empty: none yet
-	background map[string]bool // ids of the tasks that run in the background
-	shells     int             // shell commands among them
+	introduced bool         // the first init was seen
+	starting   bool         // a message was taken up, its init has not come
+	turn       bool         // between init and result
+	answered   bool         // some message was dealt with
+	state      string       // of the last session_state_changed; empty: none yet
+	background []claudeTask // what runs in the background
 
 	messages map[string]claudeMessageState // by command id
 	waiting  int                           // messages that the model has not seen
@@ -51,6 +50,8 @@ type claude struct {
 	calls     map[string]claudeCall
 	meter     claudeMeter
 	trouble   claudeTrouble
+	model     string // that the last init named
+	plan      []claudeTodo
 }
 
 type claudeMessageState int
@@ -172,7 +173,7 @@ func (c *claude) endIfQuiet(s *claudeStep) {
 		return
 	}
 	c.ending = true
-	if c.shells > 0 {
+	if slices.ContainsFunc(c.background, func(t claudeTask) bool { return t.Type == claudeShellTask }) {
 		s.add(event.Notice{Kind: "warning", Text: "background commands of the agent end with the session"})
 	}
 	c.request(s, c.end, claudeSubtype{Subtype: "end_session"})

@@ -39,6 +39,10 @@ func (c *claude) line(s *claudeStep, line []byte) {
 		c.controlRequest(s, line)
 	case "control_response":
 		c.controlResponse(s, line)
+	case "conversation_reset": // /clear
+		s.add(event.Notice{Kind: "info", Text: "the conversation was cleared"})
+	case "auth_status":
+		c.authStatus(s, line)
 	case "control_cancel_request", "keep_alive", "tool_progress", "tool_use_summary", "prompt_suggestion":
 		// Every request is answered in the step that read it: a withdrawal comes
 		// too late to matter.

@@ -50,6 +50,7 @@ type claudeResult struct {
 	Cost       json.RawMessage        `json:"total_cost_usd"`
 	Models     map[string]claudeModel `json:"modelUsage"`
 	Messages   []string               `json:"user_message_uuids"`
+	Structured json.RawMessage        `json:"structured_output"` // with --json-schema, in place of a text
 }
 
 func (c *claude) result(s *claudeStep, line []byte) {
@@ -75,7 +76,9 @@ func (c *claude) result(s *claudeStep, line []byte) {
 			e.ResetsAt = c.trouble.limit
 		}
 	default:
-		e.Text = r.Result
+		if e.Text = r.Result; e.Text == "" && len(r.Structured) > 0 && r.Structured[0] == '{' {
+			e.Text = string(r.Structured)
+		}
 	}
 	s.add(e)
 	s.add(event.UsageUpdated{Usage: usage})

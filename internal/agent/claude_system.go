@@ -1,9 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
-	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/event"
@@ -17,15 +14,20 @@ func (c *claude) system(s *claudeStep, subtype string, line []byte) {
 		c.stateChanged(s, line)
 	case "background_tasks_changed":
 		c.tasksChanged(s, line)
-	case "status", "api_retry", "task_notification", "hook_response", "notification", "informational", "permission_denied":
-		c.remark(s, subtype, line)
-	case "compact_boundary", "thinking_tokens", "hook_started", "hook_progress",
-		"task_started", "task_progress", "task_updated", "task_summary",
-		"files_persisted", "commands_changed", "session_metadata", "session_title_changed",
-		"post_turn_summary", "control_request_progress", "turn_starting":
-		s.protocol("system/" + subtype)
+	case "task_notification":
+		c.taskNotification(s, line)
+	case "task_progress":
+		c.taskProgress(s, line)
+	case "task_list_statuses":
+		c.planStatuses(s, line)
+	case "compact_boundary":
+		c.compacted(s, line)
+	case "hook_response":
+		c.hookResponse(s, line)
+	case "model_fallback", "model_refusal_fallback", "model_consent_fallback":
+		c.modelFallback(s, line)
 	default:
-		s.flaw = "unknown system line " + subtype
+		c.remark(s, subtype, line)
 	}
 }
 
@@ -62,6 +64,10 @@ func (c *claude) init(s *claudeStep, line []byte) {
 			}
 		}
 	}
+	if l.Model != c.model && c.model != "" {
+		s.add(event.ModelChanged{From: c.model, To: l.Model})
+	}
+	c.model = l.Model
 	if !c.openTurn(s) {
 		s.protocol("system/init")
 	}
@@ -80,94 +86,6 @@ func (c *claude) stateChanged(s *claudeStep, line []byte) {
 		c.answered = c.answered || len(c.messages) > c.waiting
 	}
 	s.protocol("system/session_state_changed/" + l.State)
-}
-
-// tasksChanged takes the list of everything that runs in the background.
-func (c *claude) tasksChanged(s *claudeStep, line []byte) {
-	var l struct {
-		Tasks []struct {
-			ID   string `json:"task_id"`
-			Type string `json:"task_type"`
-		} `json:"tasks"`
-	}
-	s.decode(line, &l)
-	c.background, c.shells = map[string]bool{}, 0
-	for _, t := range l.Tasks {
-		c.background[t.ID] = true
-		if t.Type == "local_bash" {
-			c.shells++
-		}
-	}
-	s.protocol("system/background_tasks_changed")
-}
-
-// claudeRemark has the fields of the system lines that may concern a person.
-type claudeRemark struct {
-	Status        string          `json:"status"`
-	CompactError  string          `json:"compact_error"`
-	CompactResult string          `json:"compact_result"`
-	Attempt       int             `json:"attempt"`
-	MaxRetries    int             `json:"max_retries"`
-	DelayMS       float64         `json:"retry_delay_ms"`
-	ErrorStatus   json.RawMessage `json:"error_status"`
-	Error         string          `json:"error"`
-	TaskID        string          `json:"task_id"`
-	Summary       string          `json:"summary"`
-	HookName      string          `json:"hook_name"`
-	Outcome       string          `json:"outcome"`
-	Stderr        string          `json:"stderr"`
-	Text          string          `json:"text"`
-	Content       string          `json:"content"`
-	ToolName      string          `json:"tool_name"`
-	Message       string          `json:"message"`
-}
-
-// remark turns a system line into a notice, or into protocol when it says
-// nothing new.
-func (c *claude) remark(s *claudeStep, subtype string, line []byte) {
-	var l claudeRemark
-	s.decode(line, &l)
-	kind, text := "info", ""
-	switch subtype {
-	case "status":
-		switch {
-		case l.Status == "compacting":
-			text = "the conversation is being compacted"
-		case l.CompactResult == "failed":
-			kind, text = "warning", "compacting failed: "+l.CompactError
-		}
-	case "api_retry":
-		kind, text = "retry", l.retry()
-	case "task_notification":
-		if c.background[l.TaskID] { // others end with their tool call
-			text = claudeTitle("background task " + l.Status + ": " + l.Summary)
-		}
-	case "hook_response":
-		if l.Outcome == "error" {
-			kind, text = "warning", claudeTitle("hook "+l.HookName+" failed: "+l.Stderr)
-		}
-	case "permission_denied":
-		kind, text = "warning", claudeTitle("denied: "+l.ToolName+" "+l.Message)
-	case "notification":
-		text = l.Text
-	case "informational":
-		text = l.Content
-	}
-	if text == "" {
-		s.protocol("system/" + subtype)
-		return
-	}
-	s.add(event.Notice{Kind: kind, Text: text})
-}
-
-// retry describes an api_retry line; without an HTTP status there was no answer.
-func (l claudeRemark) retry() string {
-	cause := l.Error
-	if status := string(l.ErrorStatus); status != "" && status != "null" {
-		cause = "HTTP " + status + ", " + cause
-	}
-	wait := strconv.FormatFloat(l.DelayMS/1000, 'f', 1, 64)
-	return fmt.Sprintf("model API: %s; retry %d of %d in %s s", cause, l.Attempt, l.MaxRetries, wait)
 }
 
 // rateLimit takes the state of a usage window. 2.1.330 leaves the window's name

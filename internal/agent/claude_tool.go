@@ -16,6 +16,9 @@ type claudeCall struct {
 	name string
 	kind event.ToolKind
 	path string // of an edit
+
+	main    bool   // not a subagent's, which has a plan of its own
+	subject string // of a step of the plan, in TaskUpdate
 }
 
 // claudeToolKinds groups Claude's own tools; mcp__ names are apart.
@@ -53,6 +56,7 @@ type claudeToolInput struct {
 	Query        string `json:"query"`
 	Description  string `json:"description"`
 	Skill        string `json:"skill"`
+	Subject      string `json:"subject"`
 }
 
 func claudeDecodeInput(input json.RawMessage) claudeToolInput {
@@ -69,7 +73,7 @@ func claudeToolTitle(name string, input json.RawMessage) string {
 	}
 	for _, t := range []string{
 		in.Command, in.FilePath, in.NotebookPath, in.Pattern,
-		in.URL, in.Query, in.Skill, in.Description, in.Path,
+		in.URL, in.Query, in.Skill, in.Subject, in.Description, in.Path,
 	} {
 		if t != "" {
 			return claudeTitle(t)
@@ -99,38 +103,24 @@ func claudeTitle(text string) string {
 }
 
 func (c *claude) toolUse(s *claudeStep, b claudeBlock, parent string) {
-	call := claudeCall{name: b.Name, kind: claudeToolKind(b.Name)}
+	call := claudeCall{name: b.Name, kind: claudeToolKind(b.Name), main: parent == ""}
 	if call.kind == event.KindEdit {
 		in := claudeDecodeInput(b.Input)
 		if call.path = in.FilePath; call.path == "" {
 			call.path = in.NotebookPath
 		}
 	}
+	if b.Name == "TaskUpdate" {
+		call.subject = claudeDecodeInput(b.Input).Subject
+	}
 	c.calls[b.ID] = call
 	s.add(event.ToolStarted{
 		Call: b.ID, Name: b.Name, Kind: call.kind,
 		Title: claudeToolTitle(b.Name, b.Input), Input: b.Input, Parent: parent,
 	})
-	if b.Name == "TodoWrite" {
+	if b.Name == "TodoWrite" && parent == "" {
 		claudePlan(s, b.Input)
 	}
-}
-
-func claudePlan(s *claudeStep, input json.RawMessage) {
-	var in struct {
-		Todos []struct {
-			Content string `json:"content"`
-			Status  string `json:"status"`
-		} `json:"todos"`
-	}
-	if !s.decode(input, &in) {
-		return
-	}
-	plan := event.PlanUpdated{Steps: []event.PlanStep{}}
-	for _, t := range in.Todos {
-		plan.Steps = append(plan.Steps, event.PlanStep{Text: t.Content, Status: t.Status})
-	}
-	s.add(plan)
 }
 
 // toolResult closes a call. typed is the line's tool_use_result, whose form
@@ -145,6 +135,12 @@ func (c *claude) toolResult(s *claudeStep, b claudeBlock, typed json.RawMessage)
 	s.add(e)
 	if call.kind == event.KindEdit && e.OK {
 		s.add(claudeFileChange(call, typed))
+	}
+	switch call.name {
+	case "TaskCreate", "TaskUpdate", "TaskList":
+		if call.main && e.OK {
+			c.planResult(s, call, typed)
+		}
 	}
 }
 

@@ -48,6 +48,7 @@ type codex struct {
 	limits  []codexLimit
 	items   codexItems
 	parents map[string]string // thread of a spawned agent -> call that spawned it
+	goal    string            // as it was shown
 }
 
 // codexPhase is how far the handshake is.

@@ -94,7 +94,7 @@ func (c *codex) item(s *codexStep, method string, params json.RawMessage) {
 		}
 	case "contextCompaction":
 		if done {
-			s.notice("info", "context compacted")
+			s.add(event.ContextCompacted{})
 		}
 	case "hookPrompt":
 		if done {
@@ -223,7 +223,7 @@ func (it *codexItem) tool() (event.ToolStarted, bool) {
 	case "webSearch":
 		t.Kind, t.Title, t.Input = event.KindFetch, codexTitle(it.searched()), it.Action
 	case "imageView":
-		t.Title = codexTitle(it.Path)
+		t.Kind, t.Title = event.KindRead, codexTitle(it.Path)
 	case "functionCallOutput":
 		t.Name, t.Title = it.Name, codexTitle(it.Name)
 	case "sleep", "imageGeneration":

@@ -33,8 +33,15 @@ func (c *codex) notification(s *codexStep, l codexLine) {
 		c.limitsUpdated(s, l.Params)
 	case "error":
 		c.errorNotice(s, l.Params)
-	case "warning", "guardianWarning", "configWarning", "deprecationNotice", "model/rerouted",
-		"mcpServer/startupStatus/updated", "hook/completed":
+	case "model/rerouted":
+		c.rerouted(s, l)
+	case "hook/completed":
+		c.hookCompleted(s, l)
+	case "thread/goal/updated":
+		c.goalUpdated(s, l)
+	case "item/autoApprovalReview/completed":
+		c.reviewed(s, l)
+	case "warning", "guardianWarning", "configWarning", "deprecationNotice", "mcpServer/startupStatus/updated":
 		c.warning(s, l)
 	default:
 		if !codexSilent(l.Method) {
@@ -106,19 +113,12 @@ func (c *codex) planUpdated(s *codexStep, l codexLine) {
 // warning handles what is worth a notice in some of its states.
 func (c *codex) warning(s *codexStep, l codexLine) {
 	var p struct {
-		Message   string          `json:"message"`
-		Summary   string          `json:"summary"`
-		Details   string          `json:"details"`
-		Name      string          `json:"name"`
-		Error     string          `json:"error"`
-		FromModel string          `json:"fromModel"`
-		ToModel   string          `json:"toModel"`
-		Status    json.RawMessage `json:"status"`
-		Run       struct {
-			EventName     string `json:"eventName"`
-			Status        string `json:"status"`
-			StatusMessage string `json:"statusMessage"`
-		} `json:"run"`
+		Message string          `json:"message"`
+		Summary string          `json:"summary"`
+		Details string          `json:"details"`
+		Name    string          `json:"name"`
+		Error   string          `json:"error"`
+		Status  json.RawMessage `json:"status"`
 	}
 	if err := codexDecode(l.Params, &p); err != nil {
 		s.unparsed(l.Method + ": " + err.Error())
@@ -126,8 +126,6 @@ func (c *codex) warning(s *codexStep, l codexLine) {
 	}
 	var text string
 	switch l.Method {
-	case "model/rerouted":
-		text = "the request went to model " + p.ToModel + " instead of " + p.FromModel
 	case "mcpServer/startupStatus/updated":
 		if string(p.Status) == `"failed"` {
 			text = codexTitle("MCP server " + p.Name + " did not start, the agent works without it: " + p.Error)
@@ -137,10 +135,6 @@ func (c *codex) warning(s *codexStep, l codexLine) {
 		// sandbox needs and "danger-full-access" does not.
 		if text = p.Summary; strings.Contains(text, "bubblewrap") {
 			text = ""
-		}
-	case "hook/completed":
-		if p.Run.Status == "failed" || p.Run.Status == "blocked" || p.Run.Status == "stopped" {
-			text = "hook " + p.Run.EventName + " " + p.Run.Status + ": " + p.Run.StatusMessage
 		}
 	default:
 		text = p.Message + p.Summary
@@ -161,11 +155,11 @@ func codexSilent(method string) bool {
 	switch method {
 	case "thread/started", "thread/status/changed", "thread/readState/changed", "thread/archived", "thread/deleted", "thread/unarchived",
 		"thread/closed", "thread/reverted", "thread/name/updated", "thread/section/changed",
-		"thread/attachment/updated", "thread/goal/updated", "thread/goal/cleared", "thread/prediction/updated",
+		"thread/attachment/updated", "thread/goal/cleared", "thread/prediction/updated",
 		"thread/queue/changed", "thread/project/updated", "thread/environment/connected",
 		"thread/environment/disconnected", "thread/settings/updated", "thread/compacted",
 		"turn/diff/updated", "turn/moderationMetadata", "hook/started",
-		"item/autoApprovalReview/started", "item/autoApprovalReview/completed", "autoApprovalReview/strictReviewRequired",
+		"item/autoApprovalReview/started", "autoApprovalReview/strictReviewRequired",
 		"item/plan/delta", "item/commandExecution/terminalInteraction", "item/fileChange/outputDelta",
 		"item/fileChange/patchUpdated", "item/reasoning/summaryTextDelta", "item/reasoning/summaryPartAdded",
 		"item/reasoning/textDelta", "command/exec/outputDelta", "process/outputDelta", "process/exited",

@@ -364,6 +364,16 @@ func Decode(t Type, data []byte) (Data, error) {
 		return decode[EgressAllowed](data)
 	case TypeEgressDenied:
 		return decode[EgressDenied](data)
+	case TypeModelChanged:
+		return decode[ModelChanged](data)
+	case TypeContextCompacted:
+		return decode[ContextCompacted](data)
+	case TypeHookFinished:
+		return decode[HookFinished](data)
+	case TypeBackgroundStarted:
+		return decode[BackgroundStarted](data)
+	case TypeBackgroundFinished:
+		return decode[BackgroundFinished](data)
 	case TypeNotice:
 		return decode[Notice](data)
 	case TypeProtocol:

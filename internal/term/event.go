@@ -70,6 +70,8 @@ func (p *Printer) aside(d event.Data) {
 		p.denied(d)
 	case event.Notice:
 		p.notice(d)
+	case event.ModelChanged, event.ContextCompacted, event.HookFinished, event.BackgroundStarted, event.BackgroundFinished:
+		p.change(d)
 	}
 }
 

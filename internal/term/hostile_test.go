@@ -67,6 +67,10 @@ func TestHostileText(t *testing.T) {
 		{0, event.AskAnswered{Decision: "deny", By: hostile}},
 		{0, event.CommandFailed{Error: hostile}},
 		{0, event.Notice{Kind: hostile, Text: hostile}},
+		{0, event.ModelChanged{To: hostile, Reason: hostile}},
+		{0, event.HookFinished{Name: hostile, Outcome: event.HookOutcome(hostile), Output: hostile}},
+		{0, event.BackgroundStarted{Kind: event.ToolKind(hostile), Title: hostile}},
+		{0, event.BackgroundFinished{Status: hostile, Summary: hostile}},
 		{0, event.TurnFinished{Status: event.TurnFailed, Error: hostile}},
 		{0, event.SessionFinished{Outcome: event.Failed, Reason: hostile, ResetsAt: hostile}},
 	}
