@@ -67,7 +67,7 @@ func (a *app) root() *cobra.Command {
 	c.SetErr(a.Err)
 	c.PersistentFlags().BoolVar(&a.verbose, "verbose", false, "show the agent's stderr, and log what the runner does")
 	c.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default: ~/.config/ratchetai-runner/config.yaml)")
-	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.imagesCommand(), a.configCommand(), a.versionCommand())
+	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.versionCommand())
 	return c
 }
 

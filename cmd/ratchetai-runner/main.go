@@ -6,6 +6,7 @@
 //	sessions     list, show and remove sessions: ls, show, rm
 //	logs         print what happened in a session
 //	images build build the image that sandboxes start from
+//	decode       show what an agent printed that was run without this program
 //	config       check and show the settings: check, show
 //	version      print versions
 //	completion   print a completion script for a shell
