@@ -49,6 +49,8 @@ type codex struct {
 	items   codexItems
 	parents map[string]string // thread of a spawned agent -> call that spawned it
 	goal    string            // as it was shown
+
+	goalActive bool // the thread has a goal that is not reached
 }
 
 // codexPhase is how far the handshake is.
@@ -136,10 +138,14 @@ func (c *codex) Idle() bool {
 	case codexFailed:
 		return true
 	case codexReady:
-		return c.turn == "" && !c.starting && c.steering == 0 && len(c.held) == 0
+		return c.turn == "" && !c.starting && c.steering == 0 && len(c.held) == 0 && !c.goalDue()
 	}
 	return false
 }
+
+// goalDue reports that Codex starts the next turn by itself, as it does after a
+// completed one while a goal is active.
+func (c *codex) goalDue() bool { return c.goalActive && c.endedStatus == "completed" }
 
 // Do takes a command. Messages become turn/start or turn/steer, as the state of
 // the turn demands when their time comes.

@@ -57,7 +57,8 @@ func (c *codex) hookCompleted(s *codexStep, l codexLine) {
 }
 
 // goalUpdated shows the goal that the thread works on when it or its state is
-// another. The line comes for every change of its token count as well.
+// another. The line comes for every change of its token count as well. A goal
+// that was cleared comes without one.
 func (c *codex) goalUpdated(s *codexStep, l codexLine) {
 	var p struct {
 		codexScope
@@ -69,6 +70,9 @@ func (c *codex) goalUpdated(s *codexStep, l codexLine) {
 	if err := codexDecode(l.Params, &p); err != nil {
 		s.unparsed(l.Method + ": " + err.Error())
 		return
+	}
+	if c.own(p.ThreadID) {
+		c.goalActive = p.Goal.Status == "active"
 	}
 	text := "goal " + p.Goal.Status + ": " + codexTitle(p.Goal.Objective)
 	if text == c.goal || p.Goal.Objective == "" || !c.own(p.ThreadID) {

@@ -37,7 +37,7 @@ func (c *codex) notification(s *codexStep, l codexLine) {
 		c.rerouted(s, l)
 	case "hook/completed":
 		c.hookCompleted(s, l)
-	case "thread/goal/updated":
+	case "thread/goal/updated", "thread/goal/cleared":
 		c.goalUpdated(s, l)
 	case "item/autoApprovalReview/completed":
 		c.reviewed(s, l)
@@ -155,7 +155,7 @@ func codexSilent(method string) bool {
 	switch method {
 	case "thread/started", "thread/status/changed", "thread/readState/changed", "thread/archived", "thread/deleted", "thread/unarchived",
 		"thread/closed", "thread/reverted", "thread/name/updated", "thread/section/changed",
-		"thread/attachment/updated", "thread/goal/cleared", "thread/prediction/updated",
+		"thread/attachment/updated", "thread/prediction/updated",
 		"thread/queue/changed", "thread/project/updated", "thread/environment/connected",
 		"thread/environment/disconnected", "thread/settings/updated", "thread/compacted",
 		"turn/diff/updated", "turn/moderationMetadata", "hook/started",

@@ -497,3 +497,40 @@ func TestCodexUnwrapShell(t *testing.T) {
 		}
 	}
 }
+
+// TestCodexGoal ends no session whose agent starts another turn by itself.
+func TestCodexGoal(t *testing.T) {
+	t.Parallel()
+	goal := func(status string) []byte {
+		return fmt.Appendf(nil, `{"method":"thread/goal/updated","params":{"threadId":"T","goal":{"objective":"count","status":%q}}}`, status)
+	}
+	for _, tt := range []struct {
+		goal, turn string
+		idle       bool
+	}{
+		{"active", "completed", false},
+		{"active", "interrupted", true},
+		{"active", "failed", true},
+		{"complete", "completed", true},
+		{"paused", "completed", true},
+	} {
+		a := newCodex(Options{Kind: Codex})
+		a.Start()
+		for _, line := range []string{
+			`{"id":1,"result":{}}`, `{"id":2,"result":{"thread":{"id":"T"}}}`,
+			`{"method":"turn/started","params":{"threadId":"T","turn":{"id":"U"}}}`,
+		} {
+			a.Line([]byte(line))
+		}
+		a.Line(goal("active"))
+		a.Line(goal(tt.goal))
+		a.Line(fmt.Appendf(nil, `{"method":"turn/completed","params":{"threadId":"T","turn":{"id":"U","status":%q}}}`, tt.turn))
+		if got := a.Idle(); got != tt.idle {
+			t.Errorf("goal %s, turn %s: idle is %v", tt.goal, tt.turn, got)
+		}
+		a.Line([]byte(`{"method":"thread/goal/cleared","params":{"threadId":"T"}}`))
+		if !a.Idle() {
+			t.Errorf("goal %s, turn %s: not idle without the goal", tt.goal, tt.turn)
+		}
+	}
+}
