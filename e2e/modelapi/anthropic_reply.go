@@ -20,6 +20,9 @@ func newMessage(request messagesRequest, turn Turn) message {
 			"type": "thinking", "thinking": turn.Thinking, "signature": "c2NyaXB0ZWQ=",
 		})
 	}
+	if turn.Search != "" {
+		m.blocks = append(m.blocks, searchBlocks(turn.Search)...)
+	}
 	text := turn.Text
 	var calls []object
 	for _, call := range turn.Calls {
@@ -38,6 +41,18 @@ func newMessage(request messagesRequest, turn Turn) message {
 	}
 	m.blocks = append(m.blocks, calls...)
 	return m
+}
+
+// searchBlocks are a search that the API did, and its one result.
+func searchBlocks(query string) []object {
+	id := "srvtoolu_" + rand.Text()
+	return []object{
+		{"type": "server_tool_use", "id": id, "name": "web_search", "input": object{"query": query}},
+		{"type": "web_search_tool_result", "tool_use_id": id, "content": []object{{
+			"type": "web_search_result", "url": "https://example.com/", "title": "An example",
+			"encrypted_content": "c2NyaXB0ZWQ=", "page_age": nil,
+		}}},
+	}
 }
 
 func (m message) stopReason() string {
@@ -94,8 +109,10 @@ func (m message) streamBlock(out *stream, index int, block object) {
 	case "text":
 		begin(object{"type": "text", "text": ""})
 		out.text(m.turn, func(piece string) { delta("text_delta", "text", piece) })
-	case "tool_use":
-		begin(object{"type": "tool_use", "id": block["id"], "name": block["name"], "input": object{}})
+	case "web_search_tool_result":
+		begin(block)
+	case "tool_use", "server_tool_use":
+		begin(object{"type": block["type"], "id": block["id"], "name": block["name"], "input": object{}})
 		input, _ := json.Marshal(block["input"])
 		delta("input_json_delta", "partial_json", string(input))
 	}

@@ -54,6 +54,17 @@ func (b toolbox) names() []string {
 	return slices.Sorted(maps.Keys(b))
 }
 
+// compacts reports a request for a conversation's summary, which only the vendor
+// can read.
+func (q responsesRequest) compacts() bool {
+	for _, item := range q.Input {
+		if item.Type == "compaction_trigger" {
+			return true
+		}
+	}
+	return false
+}
+
 // sideCall reports a request that Codex makes beside its turns, such as for a
 // thread's title or memories: {"request_kind":"turn",…} marks the others.
 func sideCall(r *http.Request) bool {

@@ -3,6 +3,7 @@ package modelapi
 import (
 	"crypto/rand"
 	"maps"
+	"strings"
 )
 
 // response is one streamed reply of the Responses API.
@@ -15,10 +16,20 @@ type response struct {
 
 func newResponse(request responsesRequest, turn Turn) response {
 	p := response{id: "resp_" + rand.Text(), model: request.Model, turn: turn}
+	if request.compacts() {
+		p.items = []object{{"type": "compaction", "id": "cmp_" + rand.Text(), "encrypted_content": "c2NyaXB0ZWQ="}}
+		return p
+	}
 	if turn.Thinking != "" {
 		p.items = append(p.items, object{
 			"type": "reasoning", "id": "rs_" + rand.Text(), "encrypted_content": "c2NyaXB0ZWQ=",
 			"summary": []object{{"type": "summary_text", "text": turn.Thinking}},
+		})
+	}
+	if turn.Search != "" {
+		p.items = append(p.items, object{
+			"type": "web_search_call", "id": "ws_" + rand.Text(), "status": "completed",
+			"action": object{"type": "search", "query": turn.Search},
 		})
 	}
 	box := request.toolbox()
@@ -27,6 +38,9 @@ func newResponse(request responsesRequest, turn Turn) response {
 	for _, call := range turn.Calls {
 		name, input := codexTool(box, call)
 		tool, ok := box[name]
+		if namespace, rest, found := strings.Cut(name, "/"); found && !ok {
+			name, tool = rest, offered{namespace: namespace}
+		}
 		if !ok && call.Name == "" {
 			text += notOffered(name, box.names())
 			continue

@@ -9,6 +9,7 @@ import (
 // the agent's turn. Combine parts in one reply with [Turn.With].
 type Turn struct {
 	Thinking string        // shown as a thinking block (Claude) or reasoning summary (Codex)
+	Search   string        // a web search that the vendor's API does by itself before the text
 	Text     string        // what the model says before it calls tools
 	Calls    []Call        // tools it calls in the same reply; none ends the agent's turn
 	Usage    Usage         // tokens to report; zero means 1000 in, 50 out
@@ -63,7 +64,8 @@ func Ask(question string, options ...string) Turn {
 	return Turn{Calls: []Call{{Question: question, Options: options}}}
 }
 
-// Tool calls a tool by the vendor's own name, offered or not.
+// Tool calls a tool by the vendor's own name, offered or not. Codex finds some tools
+// only by "namespace/name", such as those of MCP servers that it does not list.
 func Tool(name string, input any) Turn { return Turn{Calls: []Call{{Name: name, Input: input}}} }
 
 // MCP calls a tool of an MCP server, offered or not.
@@ -88,9 +90,10 @@ func Hang(d time.Duration) Turn { return Turn{Text: "thinking it over", Hang: d}
 // ask again, which takes the next turn.
 func Cut() Turn { return Turn{Text: "this reply is cut in the middle", Cut: true} }
 
-// With adds the thinking, text and calls of more to t: one reply does all of it.
+// With adds the thinking, search, text and calls of more to t: one reply does all of it.
 func (t Turn) With(more Turn) Turn {
 	t.Thinking += more.Thinking
+	t.Search += more.Search
 	t.Text += more.Text
 	t.Calls = append(append([]Call(nil), t.Calls...), more.Calls...)
 	return t
