@@ -8,10 +8,13 @@ LINTER  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME     ?= 10s
 E2E_TIMEOUT  ?= 20m
 
+# Where record puts the recordings; IMAGE is the pinned agents' by default.
+OUT ?= internal/agent/testdata/recorded
+
 # The whole-program tests, the demo and the benchmark run this binary.
 export RATCHETAI_RUNNER := $(CURDIR)/$(BIN)
 
-.PHONY: help build setup demo test unit bench fuzz lint fmt clean
+.PHONY: help build setup demo test unit bench record fuzz lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,6 +37,9 @@ unit: ## run the tests that need neither engine nor network
 
 bench: setup build ## measure what a session costs
 	go run ./e2e/bench $(BIN)
+
+record: setup build ## record the agents of IMAGE into OUT and report what changed in their protocols
+	go run ./e2e/record -out $(OUT) "$${IMAGE:-$$($(BIN) images build)}"
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
