@@ -48,15 +48,19 @@ func (d *Decoder) choose(line []byte) bool {
 	var l struct {
 		Type   *string         `json:"type"`
 		Method *string         `json:"method"`
-		ID     json.RawMessage `json:"id"`
+		Result json.RawMessage `json:"result"` // of a response, as is Error; in Claude's lines a text
+		Error  json.RawMessage `json:"error"`
 	}
 	if !bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{")) || json.Unmarshal(line, &l) != nil {
 		return false
 	}
+	rpc := l.Type == nil && (l.Method != nil || l.Result != nil || l.Error != nil)
 	switch {
-	case d.kind != Claude && l.Type == nil && (l.Method != nil || codexHasID(l.ID)):
+	case d.kind != Claude && rpc:
 		d.line = newCodexWatch().Line
-	case d.kind == Codex, d.kind == "" && l.Type != nil && codexExecType(*l.Type):
+	case l.Type == nil:
+		return false
+	case d.kind == Codex, d.kind == "" && codexExecType(*l.Type):
 		d.line = newCodexExec().Line
 	default:
 		d.line = newClaude(Options{Kind: Claude}).Line
