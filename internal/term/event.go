@@ -2,6 +2,7 @@ package term
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,7 +89,8 @@ func (p *Printer) turnFinished(d event.TurnFinished) {
 	if d.Usage != nil {
 		p.state.setUsage(*d.Usage)
 	}
-	p.state.phase, p.state.tools, p.state.problem = "idle", nil, ""
+	p.state.phase, p.state.problem = "idle", ""
+	p.state.tools = slices.DeleteFunc(p.state.tools, func(t tool) bool { return !t.sub || d.Status != event.TurnCompleted })
 	switch d.Status {
 	case event.TurnInterrupted:
 		p.line(&p.o.Out, seg{yellow, "■ "}, "interrupted", plain)
@@ -147,7 +149,7 @@ func toolOf(d event.ToolStarted, t time.Time) tool {
 	if d.Parent != "" {
 		l = "↳ " + l
 	}
-	return tool{call: d.Call, label: l, title: Line(d.Title), started: t}
+	return tool{call: d.Call, label: l, title: Line(d.Title), started: t, sub: d.Parent != ""}
 }
 
 func (p *Printer) toolFinished(d event.ToolFinished, at time.Time) {

@@ -30,6 +30,7 @@ type state struct {
 type tool struct {
 	call, label, title string
 	started            time.Time
+	sub                bool // a subagent's, which may outlive the turn
 }
 
 func (s *state) init() {

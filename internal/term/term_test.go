@@ -265,3 +265,17 @@ func TestInputReplacesTheStatusLine(t *testing.T) {
 		t.Errorf("%q stays on the screen", got)
 	}
 }
+
+// A subagent in the background works on when the turn is over.
+func TestABackgroundToolOutlivesTheTurn(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	play(terminal(80, false), []moment{
+		{0, event.ToolStarted{Call: "t", Name: "Bash", Kind: event.KindShell, Title: "make", Parent: "p"}},
+		{0, event.TurnFinished{Status: event.TurnCompleted}},
+		{time.Second, event.ToolFinished{Call: "t", OK: true}},
+	}, &out)
+	if got := screen(t, out.String(), 80); !strings.Contains(got, "✓ ↳ shell  make  1.0s") {
+		t.Error(got)
+	}
+}
