@@ -112,16 +112,29 @@ func ownerFor(user string) (*credential.Owner, error) {
 }
 
 // linkLogin makes the agent's home and its config directory, in which the login
-// is a link into the read-only mount.
+// is a link into the read-only mount. A session that is taken over has had the
+// home for itself: what it put there must not lead us out of it, so a config
+// directory that became something else is left alone.
 func linkLogin(home string, kind agent.Kind, links map[string]string, owner *credential.Owner) error {
-	config := filepath.Join(home, "."+string(kind))
-	if err := os.MkdirAll(config, 0o700); err != nil {
+	if err := os.MkdirAll(home, 0o700); err != nil {
 		return err
 	}
-	made := []string{home, config}
+	root, err := os.OpenRoot(home)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	config := "." + string(kind)
+	if err := root.Mkdir(config, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, err := root.Lstat(config); err != nil || !info.IsDir() {
+		return err
+	}
+	made := []string{".", config}
 	for name, target := range links {
 		link := filepath.Join(config, name)
-		err := os.Symlink(filepath.Join(loginDir, target), link)
+		err := root.Symlink(filepath.Join(loginDir, target), link)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -131,7 +144,7 @@ func linkLogin(home string, kind agent.Kind, links map[string]string, owner *cre
 		return nil
 	}
 	for _, path := range made {
-		if err := os.Lchown(path, owner.UID, owner.GID); err != nil {
+		if err := root.Lchown(path, owner.UID, owner.GID); err != nil {
 			return err
 		}
 	}
