@@ -140,7 +140,7 @@ func start(command []string, stdin, stdout *os.File) (*os.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := os.StartProcess(path, command, &os.ProcAttr{
+	p, err := startRestricted(path, command, &os.ProcAttr{
 		Env:   os.Environ(),
 		Files: []*os.File{stdin, stdout, os.Stderr},
 		// A group of its own keeps terminal-style group signals away from PID 1.
@@ -154,9 +154,27 @@ func start(command []string, stdin, stdout *os.File) (*os.Process, error) {
 	return p, nil
 }
 
+// startRestricted starts a process from a thread that has given up what the agent
+// may not have, and that ends with it.
+func startRestricted(path string, argv []string, attr *os.ProcAttr) (p *os.Process, err error) {
+	done := make(chan struct{}) // closed when p and err are set
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread is of no other use
+		if err = restrictSockets(); err == nil {
+			p, err = os.StartProcess(path, argv, attr)
+		}
+	}()
+	<-done
+	return p, err
+}
+
 func exitCodeOf(err error) int {
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
 		return ExitNotFound
+	}
+	if errors.Is(err, errRestrict) {
+		return ExitInit
 	}
 	return ExitNotRun
 }
