@@ -67,7 +67,8 @@ func (a *app) root() *cobra.Command {
 	c.SetErr(a.Err)
 	c.PersistentFlags().BoolVar(&a.verbose, "verbose", false, "show the agent's stderr, and log what the runner does")
 	c.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default: ~/.config/ratchetai-runner/config.yaml)")
-	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.versionCommand())
+	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.imagesCommand(), a.decodeCommand(),
+		a.configCommand(), a.selftestCommand(), a.versionCommand())
 	return c
 }
 
@@ -102,13 +103,22 @@ func (a *app) home() string {
 
 // store opens the state directory.
 func (a *app) store() (*runner.Store, error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	return runner.OpenStore(dir)
+}
+
+// stateDir is where sessions are kept, whether it is there or not.
+func (a *app) stateDir() (string, error) {
 	dir := a.getenv("RATCHETAI_STATE_DIR")
 	if dir == "" {
 		state := a.getenv("XDG_STATE_HOME")
 		if !filepath.IsAbs(state) { // which the XDG specification says to ignore
 			home := a.home()
 			if home == "" {
-				return nil, fmt.Errorf("no home directory: set RATCHETAI_STATE_DIR to where sessions are kept")
+				return "", fmt.Errorf("no home directory: set RATCHETAI_STATE_DIR to where sessions are kept")
 			}
 			state = filepath.Join(home, ".local", "state")
 		}
@@ -116,9 +126,9 @@ func (a *app) store() (*runner.Store, error) {
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, fmt.Errorf("state directory: %w", err)
+		return "", fmt.Errorf("state directory: %w", err)
 	}
-	return runner.OpenStore(dir)
+	return dir, nil
 }
 
 // display says how to show things on the program's streams.

@@ -37,6 +37,9 @@ func (e outcomeError) Error() string { return "the session ended: " + string(e.o
 // errDetached: the person stopped watching a session that goes on.
 var errDetached = errors.New("detached")
 
+// errNotHeld: an attack got through, as has been shown.
+var errNotHeld = errors.New("the sandbox did not hold")
+
 // exitCode is the one table from how a command ended to its exit code.
 func exitCode(err error) int {
 	var outcome outcomeError
@@ -49,6 +52,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled), errors.Is(err, errDetached):
 		return exitCancelled
+	case errors.Is(err, errNotHeld):
+		return exitFailed
 	}
 	return exitErrored
 }
@@ -81,7 +86,7 @@ func ended(o event.Outcome) error {
 
 // isSilent reports an error that the person knows of.
 func isSilent(err error) bool {
-	return errors.As(err, new(outcomeError)) || errors.Is(err, errDetached)
+	return errors.As(err, new(outcomeError)) || errors.Is(err, errDetached) || errors.Is(err, errNotHeld)
 }
 
 // hint says what to do about err, or nothing.

@@ -8,6 +8,7 @@
 //	images build build the image that sandboxes start from
 //	decode       show what an agent printed that was run without this program
 //	config       check and show the settings: check, show
+//	selftest     attack a sandbox from inside
 //	version      print versions
 //	completion   print a completion script for a shell
 //
@@ -26,7 +27,8 @@
 //	6    the subscription's usage limit is reached
 //	124  the session's deadline passed
 //
-// The hidden command sandbox-init is PID 1 in every sandbox (package pid1).
+// Two hidden commands run inside sandboxes: sandbox-init is PID 1 of each (package
+// pid1), sandbox-attack is the self-test's attacker (package attack).
 package main
 
 import (
@@ -34,6 +36,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/sprawlto/ratchetai-runner/internal/attack"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
 )
@@ -42,6 +45,9 @@ func main() {
 	// First of all: PID 1 starts with every session and knows nothing of the rest.
 	if len(os.Args) > 1 && os.Args[1] == "sandbox-init" {
 		os.Exit(pid1.Main(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == attack.Subcommand {
+		os.Exit(attack.Main(os.Args[2:]))
 	}
 	debug.SetGCPercent(runner.GCPercent)
 	std := streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}

@@ -30,12 +30,16 @@ func (s *Session) proxy(allowed egress.Policy) func(net.Conn) {
 			}
 		}
 	}()
-	p := egress.New(egress.Config{Policy: allowed, Permitted: s.Permit, Upstream: s.runner.Upstream, Log: func(a egress.Attempt) {
-		select {
-		case attempts <- attemptEvent(a):
-		case <-s.ctx.Done():
-		}
-	}})
+	p := egress.New(egress.Config{
+		Policy: allowed, Permitted: s.Permit, Upstream: s.runner.Upstream,
+		Resolver: s.runner.Resolver, Dial: s.runner.Dial,
+		Log: func(a egress.Attempt) {
+			select {
+			case attempts <- attemptEvent(a):
+			case <-s.ctx.Done():
+			}
+		},
+	})
 	return func(c net.Conn) { p.ServeConn(s.ctx, c) }
 }
 

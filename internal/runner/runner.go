@@ -45,6 +45,10 @@ type Runner struct {
 	Upstream func(*url.URL) (*url.URL, error)
 	// CA is a file of CA certificates that sessions trust; see SystemCA.
 	CA string
+	// Resolver and Dial take the place of the machine's own behind the sessions'
+	// proxies; nil but in tests and in package attack.
+	Resolver egress.Resolver
+	Dial     egress.DialFunc
 }
 
 // Task is what somebody wants done.
@@ -165,20 +169,33 @@ func policy(rec Record, p agent.Process) (egress.Policy, error) {
 	return allowed.Deny(p.Denied...)
 }
 
-// launch prepares everything that the sandbox needs and starts it.
+// launch starts the agent in its sandbox.
 func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credential.Source) error {
-	projected, err := r.project(s, login)
+	spec, err := r.prepare(s, t, login)
 	if err != nil {
 		return err
+	}
+	proc, err := r.Engine.Start(ctx, spec)
+	if err != nil {
+		return err
+	}
+	return s.run(proc)
+}
+
+// prepare makes everything that the sandbox needs and returns what to start.
+func (r *Runner) prepare(s *Session, t Task, login credential.Source) (sandbox.Spec, error) {
+	projected, err := r.project(s, login)
+	if err != nil {
+		return sandbox.Spec{}, err
 	}
 	secrets := slices.Concat(secretValues(slices.Concat(projected.Env, t.Env)), t.MCP.Secrets)
 	s.secrets.Add(secrets...)
 	if err := saveSecrets(r.Store.dir(s.ID), secrets); err != nil {
-		return err
+		return sandbox.Spec{}, err
 	}
 	spec, err := r.spec(s)
 	if err != nil {
-		return err
+		return sandbox.Spec{}, err
 	}
 	process := s.adapter.Process()
 	spec.Image, spec.Command, spec.Runtime = t.Image, process.Command, t.Runtime
@@ -189,14 +206,10 @@ func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credentia
 	spec.Env = environment(env, process.Env, projected.Env, t.Env)
 	servers, err := r.placeMCP(s, t.MCP, process.MCP, variables(environment(env, t.Env)))
 	if err != nil {
-		return err
+		return sandbox.Spec{}, err
 	}
 	spec.Mounts = slices.Concat(spec.Mounts, mounts, servers)
-	proc, err := r.Engine.Start(ctx, spec)
-	if err != nil {
-		return err
-	}
-	return s.run(proc)
+	return spec, nil
 }
 
 // spec is the sandbox of s as far as Adopt needs it too.

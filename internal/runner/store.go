@@ -102,6 +102,9 @@ func writeFileOnce(name string, data []byte) error {
 	return os.Link(tmp.Name(), name)
 }
 
+// Root is the directory that was opened.
+func (s *Store) Root() string { return s.root }
+
 func (s *Store) dir(id string) string { return filepath.Join(s.root, "sessions", id) }
 
 // Journal returns the directory that package journal reads for session id.
