@@ -63,6 +63,11 @@ type EngineInfo struct {
 	Rootless   bool
 	Runtimes   []string
 	Warnings   []string // limits that the engine cannot enforce
+	Cgroup     string   // "1" or "2"
+	Unlimited  []string // of memory, processes, processors: what it cannot limit
+	Seccomp    bool     // it filters system calls
+	Root       string   // its directory, on its own machine
+	Clock      time.Time
 }
 
 // Info asks the engine about itself.
@@ -75,10 +80,20 @@ func (d *Docker) Info(ctx context.Context) (EngineInfo, error) {
 	}
 	e := EngineInfo{
 		Version: info.ServerVersion, APIVersion: d.api.ClientVersion(), CPUs: info.NCPU,
-		Arch: goArch(info.Architecture), Warnings: info.Warnings,
+		Arch: goArch(info.Architecture), Warnings: info.Warnings, Cgroup: info.CgroupVersion, Root: info.DockerRootDir,
 	}
+	e.Clock, _ = time.Parse(time.RFC3339Nano, info.SystemTime)
 	for _, o := range info.SecurityOptions {
-		e.Rootless = e.Rootless || o == "name=rootless"
+		e.Rootless = e.Rootless || strings.HasPrefix(o, "name=rootless")
+		e.Seccomp = e.Seccomp || strings.HasPrefix(o, "name=seccomp")
+	}
+	for _, l := range []struct {
+		name string
+		ok   bool
+	}{{"memory", info.MemoryLimit}, {"processes", info.PidsLimit}, {"processors", info.CPUCfsQuota}} {
+		if !l.ok {
+			e.Unlimited = append(e.Unlimited, l.name)
+		}
 	}
 	for name := range info.Runtimes {
 		e.Runtimes = append(e.Runtimes, name)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/build"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 )
 
@@ -52,6 +53,31 @@ func (d *Docker) ImageID(ctx context.Context, ref string) (string, error) {
 		return "", d.fail("inspect image "+ref, err)
 	}
 	return i.ID, nil
+}
+
+// ImageInfo is a local image under one of its tags. Images share what they have
+// in common, so their sizes do not add up.
+type ImageInfo struct {
+	Tag   string
+	Bytes int64
+}
+
+// Images returns the local images whose repository matches pattern, such as
+// "name*".
+func (d *Docker) Images(ctx context.Context, pattern string) ([]ImageInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	all, err := d.api.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", pattern))})
+	if err != nil {
+		return nil, d.fail("list images", err)
+	}
+	var infos []ImageInfo
+	for _, i := range all {
+		for _, tag := range i.RepoTags {
+			infos = append(infos, ImageInfo{Tag: tag, Bytes: i.Size})
+		}
+	}
+	return infos, nil
 }
 
 // Build builds b and calls progress with each line that the builder prints. A

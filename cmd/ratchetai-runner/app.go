@@ -68,7 +68,7 @@ func (a *app) root() *cobra.Command {
 	c.PersistentFlags().BoolVar(&a.verbose, "verbose", false, "show the agent's stderr, and log what the runner does")
 	c.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default: ~/.config/ratchetai-runner/config.yaml)")
 	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.imagesCommand(), a.decodeCommand(),
-		a.configCommand(), a.selftestCommand(), a.versionCommand())
+		a.configCommand(), a.doctorCommand(), a.selftestCommand(), a.versionCommand())
 	return c
 }
 

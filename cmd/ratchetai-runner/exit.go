@@ -40,6 +40,9 @@ var errDetached = errors.New("detached")
 // errNotHeld: an attack got through, as has been shown.
 var errNotHeld = errors.New("the sandbox did not hold")
 
+// errUnwell: doctor found what keeps sessions from running, and has shown it.
+var errUnwell = errors.New("something has to be put right")
+
 // exitCode is the one table from how a command ended to its exit code.
 func exitCode(err error) int {
 	var outcome outcomeError
@@ -86,7 +89,7 @@ func ended(o event.Outcome) error {
 
 // isSilent reports an error that the person knows of.
 func isSilent(err error) bool {
-	return errors.As(err, new(outcomeError)) || errors.Is(err, errDetached) || errors.Is(err, errNotHeld)
+	return errors.As(err, new(outcomeError)) || errors.Is(err, errDetached) || errors.Is(err, errNotHeld) || errors.Is(err, errUnwell)
 }
 
 // hint says what to do about err, or nothing.

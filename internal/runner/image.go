@@ -39,6 +39,29 @@ type Builder struct {
 // Ensure returns the tag of an image with both agents and the default tools, and
 // builds what is missing of it.
 func (b Builder) Ensure(ctx context.Context) (string, error) {
+	return b.chain(ctx, func(build sandbox.Build) (string, error) { return b.ensure(ctx, build) })
+}
+
+// Wanted returns the tags of the images that Ensure would use, each made from the
+// one before, and builds nothing.
+func (b Builder) Wanted(ctx context.Context) ([]string, error) {
+	var tags []string
+	_, err := b.chain(ctx, func(build sandbox.Build) (string, error) {
+		sum, err := hash(build)
+		tags = append(tags, build.Tag+":"+sum)
+		return build.Tag + ":" + sum, err
+	})
+	return tags, err
+}
+
+// Have returns all images that were built here, of this and of other versions.
+func (b Builder) Have(ctx context.Context) ([]sandbox.ImageInfo, error) {
+	return b.Engine.Images(ctx, repository+"*")
+}
+
+// chain calls step for each image in turn with what it is made of, and returns
+// what step returns for the last one; the first one's tag goes into the second.
+func (b Builder) chain(ctx context.Context, step func(sandbox.Build) (string, error)) (string, error) {
 	info, err := b.Engine.Info(ctx)
 	if err != nil {
 		return "", err
@@ -51,15 +74,15 @@ func (b Builder) Ensure(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	session, err := b.ensure(ctx, b.session(ca))
+	session, err := step(b.session(ca))
 	if err != nil {
 		return "", err
 	}
-	agents, err := b.ensure(ctx, b.agents(session, info.Arch, ca))
+	agents, err := step(b.agents(session, info.Arch, ca))
 	if err != nil {
 		return "", err
 	}
-	return b.ensure(ctx, sandbox.Build{
+	return step(sandbox.Build{
 		Tag:        repository,
 		Dockerfile: images.FinalDockerfile,
 		Args:       map[string]string{"BASE": agents},
