@@ -39,10 +39,38 @@ func stateWithSocket(t *testing.T, name string) (state string, came <-chan struc
 	return state, c
 }
 
+func anybody(*net.UnixConn) error { return nil }
+
+// Somebody else than PID 1, as this process is, gets no byte.
+func TestConnectToImposter(t *testing.T) {
+	t.Parallel()
+	state, _ := stateWithSocket(t, pid1.SocketFile)
+	if err := os.WriteFile(filepath.Join(state, "io", pid1.StdoutFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := connect(t.Context(), state); err == nil {
+		c.Close()
+		t.Error("connected")
+	}
+	for status, want := range map[string]bool{
+		"Name:\tx\nNSpid:\t4711\t1\nNSpgid:\t4711\t1\n": true,
+		"Name:\tx\nNSpid:\t4711\t1\t1\n":                true,
+		"Name:\tx\nNSpid:\t4711\t12\n":                  false,
+		"Name:\tx\nNSpid:\t4711\t1\t7\n":                false,
+		"Name:\tx\nNSpid:\t1\n":                         false,
+		"Name:\tNSpid:\n":                               false,
+		"":                                              false,
+	} {
+		if got := isInitStatus(status); got != want {
+			t.Errorf("%q: %v", status, got)
+		}
+	}
+}
+
 func TestConnect(t *testing.T) {
 	t.Parallel()
 	state, came := stateWithSocket(t, pid1.SocketFile)
-	c, err := connect(t.Context(), state)
+	c, err := connectTo(t.Context(), state, anybody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +98,7 @@ func TestConnectHostile(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, pid1.StdoutFile), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if c, err := connect(t.Context(), state); err == nil {
+			if c, err := connectTo(t.Context(), state, anybody); err == nil {
 				c.Close()
 				t.Error("connected")
 			}
@@ -88,7 +116,7 @@ func TestConnectWaits(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if c, err := connect(ctx, t.TempDir()); err == nil {
+	if c, err := connectTo(ctx, t.TempDir(), anybody); err == nil {
 		c.Close()
 		t.Error("connected to nothing")
 	}
@@ -96,7 +124,7 @@ func TestConnectWaits(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, func() {
 		_ = os.Rename(filepath.Join(state, "io", "early"), filepath.Join(state, "io", pid1.SocketFile))
 	})
-	c, err := connect(t.Context(), state)
+	c, err := connectTo(t.Context(), state, anybody)
 	if err != nil {
 		t.Fatal(err)
 	}
