@@ -47,7 +47,7 @@ func TestAttackFindsWeakness(t *testing.T) {
 			}
 		})
 		wantFailed(t, report, "interfaces", "dns-direct", "udp", "tcp", "icmp-ping", "metadata-direct", "host-gateway", "neighbour-network",
-			"seen-by-bait", "limits", "bomb-processes", "bomb-memory", "bomb-tmp", "bomb-shm", "bomb-files", "bomb-processor", "bomb-stdout",
+			"seen-by-bait", "limits", "bomb-processes", "bomb-memory", "bomb-tmp", "bomb-shm", "bomb-files", "bomb-stdout",
 			"login-write")
 	})
 	t.Run("mounts", func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,8 +16,8 @@ func fronting() []attempt {
 		{"fronting-sni", "CONNECT to an allowed host, TLS for another", func(*inside) verdict {
 			return fronted(allowed, hello(evil))
 		}},
-		{"fronting-split", "the same hello byte by byte", func(*inside) verdict {
-			return fronted(allowed, bytes.SplitAfter(hello(evil), nil)...)
+		{"fronting-split", "the same hello in small pieces", func(*inside) verdict {
+			return fronted(allowed, slices.Collect(slices.Chunk(hello(evil), 48))...)
 		}},
 		{"fronting-fragments", "the same hello in many TLS records", func(*inside) verdict {
 			return fronted(allowed, fragments(hello(evil)))

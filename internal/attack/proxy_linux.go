@@ -16,7 +16,7 @@ import (
 )
 
 // answerMax bounds the wait for the proxy; nothing here leaves the machine.
-const answerMax = 4 * time.Second
+const answerMax = 6 * time.Second
 
 // ask sends raw bytes to the egress proxy and returns what comes back, until
 // done says that it is enough, the connection ends or answerMax is over. It never
