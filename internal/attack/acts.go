@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -22,6 +23,9 @@ const (
 	actMax = 15 * time.Second
 	// ready is what a part prints when everything is in place.
 	ready = "ready\n"
+	// placed is what it prints after that when it has put something in place of
+	// what was there.
+	placed = "placed\n"
 	// toldFile is where an imposter leaves word.
 	toldFile = "told"
 )
@@ -40,7 +44,8 @@ type stage struct {
 	*runner.Probe
 	bait      *bait
 	workspace string
-	said      []byte // what it wrote until it was ready
+	out       *bufio.Reader // what it writes, to the first runner
+	said      []byte        // what of that was read
 }
 
 func acts() []act {

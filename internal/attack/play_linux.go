@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,10 +20,18 @@ import (
 // playMax ends a part whose director is gone.
 const playMax = 2 * time.Minute
 
+// plantAfter is what the first runner gets to open the saved stdout.
+const plantAfter = 500 * time.Millisecond
+
 // play is a part that the host directs and judges; see acts.
 func (in *inside) play(part string) int {
 	stdout := filepath.Join(pid1.StateDir, pid1.StdoutFile)
-	var err error
+	said, err := ready, error(nil)
+	if strings.HasPrefix(part, "plant-") {
+		fmt.Print(ready)
+		time.Sleep(plantAfter)
+		said = placed
+	}
 	switch part {
 	case "hog":
 		return hog()
@@ -49,8 +58,6 @@ func (in *inside) play(part string) int {
 	case "plant-file":
 		err = replace(stdout, func() error { return os.WriteFile(stdout, []byte("forged\n"), 0o666) })
 	case "plant-truncate":
-		fmt.Print(ready)
-		time.Sleep(100 * time.Millisecond) // PID 1 has it in the file
 		err = os.Truncate(stdout, 0)
 	case "plant-home":
 		config := filepath.Dir(loginFile())
@@ -73,7 +80,7 @@ func (in *inside) play(part string) int {
 		fmt.Println("could not:", err)
 		return 1
 	}
-	fmt.Print(ready)
+	fmt.Print(said)
 	time.Sleep(playMax)
 	return 0
 }
@@ -152,7 +159,7 @@ func imposter() int {
 			}
 		}()
 	}
-	fmt.Print(ready)
+	fmt.Print(placed)
 	f, err := os.OpenFile("/workspace/"+toldFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return 1

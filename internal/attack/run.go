@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
@@ -107,7 +108,7 @@ func (l *lab) attack(ctx context.Context) error {
 		return err
 	}
 	defer other.Close()
-	if err := other.wait(); err != nil {
+	if err := other.wait(ready); err != nil {
 		return fmt.Errorf("the neighbour: %w", err)
 	}
 	id := filepath.Base(other.Dir())
@@ -152,7 +153,7 @@ func (l *lab) start(ctx context.Context, part, neighbour string, limits sandbox.
 	if err != nil {
 		return nil, err
 	}
-	return &stage{Probe: p, bait: l.bait, workspace: workspace}, nil
+	return &stage{Probe: p, bait: l.bait, workspace: workspace, out: bufio.NewReader(p.Process().Stdout())}, nil
 }
 
 // inside runs a list of attempts and takes in what they say. What they had
@@ -207,7 +208,10 @@ func (l *lab) perform(ctx context.Context, a act) error {
 	defer s.Close()
 	r := Result{Name: a.name, Tried: a.tried, Held: true, Happened: a.held}
 	if a.part != "flood" {
-		err = s.wait()
+		err = s.wait(ready)
+	}
+	if err == nil && strings.HasPrefix(a.part, "plant-") {
+		err = s.wait(placed)
 	}
 	if err == nil {
 		err = a.judge(ctx, s)
@@ -219,24 +223,23 @@ func (l *lab) perform(ctx context.Context, a act) error {
 	return nil
 }
 
-// wait reads what the part says until it is ready.
-func (s *stage) wait() error {
+// wait reads the next line that the part says, which has to be want.
+func (s *stage) wait(want string) error {
 	type line struct {
 		text string
 		err  error
 	}
 	said := make(chan line, 1)
-	out := s.Process().Stdout()
 	go func() {
-		text, err := bufio.NewReaderSize(out, 16).ReadString('\n')
+		text, err := s.out.ReadString('\n')
 		said <- line{text, err}
 	}()
 	select {
 	case l := <-said:
-		if l.text != ready {
-			return fmt.Errorf("it could not play: %.200q, %w", l.text, l.err)
+		if l.text != want {
+			return fmt.Errorf("it could not play: %.200q, %v", l.text, l.err)
 		}
-		s.said = []byte(l.text)
+		s.said = append(s.said, l.text...)
 		return nil
 	case <-time.After(actMax):
 		return errors.New("it did not get ready")
