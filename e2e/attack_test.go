@@ -38,17 +38,15 @@ func TestAttack(t *testing.T) {
 // TestAttackFindsWeakness shows that the attack can succeed: each weakness fails
 // the attempts that it should, by name.
 func TestAttackFindsWeakness(t *testing.T) {
-	t.Run("network, limits, login", func(t *testing.T) {
+	// A sandbox with a network is not tried: its attempts would leave the machine.
+	t.Run("limits, login", func(t *testing.T) {
 		report := runAttack(t, func(s *sandbox.Spec) {
-			s.Network = sandbox.NetworkOpen
 			s.Limits = sandbox.Limits{MemoryBytes: 8 << 30, Processes: 4096, OpenFiles: 4096, TmpBytes: 64 << 20, ShmBytes: 64 << 20, StdoutBytes: 1 << 30}
 			for i := range s.Mounts {
 				s.Mounts[i].ReadOnly = false
 			}
 		})
-		wantFailed(t, report, "interfaces", "dns-direct", "udp", "tcp", "icmp-ping", "metadata-direct", "host-gateway", "neighbour-network",
-			"seen-by-bait", "limits", "bomb-processes", "bomb-memory", "bomb-tmp", "bomb-shm", "bomb-files", "bomb-stdout",
-			"login-write")
+		wantFailed(t, report, "limits", "bomb-processes", "bomb-memory", "bomb-tmp", "bomb-shm", "bomb-files", "bomb-stdout", "login-write")
 	})
 	t.Run("mounts", func(t *testing.T) {
 		outside := t.TempDir()
