@@ -71,6 +71,7 @@ interrupts it; once more ends the session; a third time kills it.`,
 	flags.BoolVar(&f.anywhere, "anywhere", false, "allow --cwd to be /, the home directory or above it")
 	flags.StringArrayVar(&f.allowHosts, "allow-host", nil, "host[:port], *.domain[:port] or preset ("+strings.Join(presets, ", ")+") that the session may reach; repeatable")
 	flags.StringArrayVar(&f.allowAddresses, "allow-address", nil, "private network, such as 10.1.0.0/16, that allowed hosts may resolve to; repeatable")
+	flags.StringArrayVar(&f.allowPaths, "allow-path", nil, "path of --cwd, such as .vscode, that the agent may change though this machine runs or trusts it; repeatable")
 	flags.StringArrayVar(&f.env, "env", nil, "KEY=VALUE, or KEY with its value here, for the session; repeatable")
 	flags.StringArrayVar(&f.mcpConfig, "mcp-config", nil, "JSON file with MCP servers ({\"mcpServers\": …}) for the agent; ${NAME} in it is an --env value; repeatable")
 	flags.StringVar(&f.credentials, "credentials", "auto", "the agent's login: mount (this user's login file), env (a variable), auto (what is there)")

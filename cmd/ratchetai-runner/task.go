@@ -17,6 +17,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/credential"
 	"github.com/sprawlto/ratchetai-runner/internal/egress"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
+	"github.com/sprawlto/ratchetai-runner/internal/workspace"
 )
 
 // promptMax bounds a prompt, in bytes: it is one line of the agent's stdin, which
@@ -32,6 +33,7 @@ type taskFlags struct {
 	anywhere           bool
 	allowHosts         []string
 	allowAddresses     []string
+	allowPaths         []string
 	env                []string
 	mcpConfig          []string
 	credentials        string
@@ -83,6 +85,8 @@ func (a *app) task(f taskFlags) (runner.Task, error) {
 	t.Allow, err = allowed(f.allowHosts)
 	note(err)
 	t.Permit, err = permitted(f.allowAddresses)
+	note(err)
+	t.AllowPaths, err = allowedPaths(t.Workspace, f.allowPaths)
 	note(err)
 	note(positive("--timeout", f.timeout))
 	note(positive("--orphan-after", f.orphanAfter))
@@ -189,6 +193,18 @@ func permitted(given []string) ([]netip.Prefix, error) {
 			problems = append(problems, fmt.Errorf("--allow-address: %q is not a network such as 10.1.0.0/16", text))
 		}
 		all = append(all, p)
+	}
+	return all, errors.Join(problems...)
+}
+
+// allowedPaths reads --allow-path.
+func allowedPaths(dir string, given []string) ([]string, error) {
+	var all []string
+	var problems []error
+	for _, name := range given {
+		rel, err := workspace.AllowPath(dir, name)
+		problems = append(problems, prefix("--allow-path", err))
+		all = append(all, rel)
 	}
 	return all, errors.Join(problems...)
 }

@@ -44,6 +44,7 @@ const (
 	TypeCommandWithdrawn Type = "command.withdrawn"
 	TypeEgressAllowed    Type = "egress.allowed"
 	TypeEgressDenied     Type = "egress.denied"
+	TypePathViolation    Type = "hostpath.violation"
 	TypeNotice           Type = "notice"
 	TypeProtocol         Type = "agent.protocol"
 	TypeUnparsed         Type = "agent.unparsed"
@@ -265,6 +266,19 @@ type EgressDenied struct {
 	Reason string `json:"reason"`
 }
 
+// PathViolation says that a path of the workspace which tools of the host run or
+// trust is not as it was when the session began; sent just before the session's
+// end. What is "created", "changed" or "deleted", or, at the session's start,
+// "unprotected": the path could not be made read-only. Reason says what the host
+// does with the path, or why it is unprotected.
+//
+//	{"path":"sub/.vscode","what":"created","reason":"VS Code runs its tasks and programs that its settings name"}
+type PathViolation struct {
+	Path   string `json:"path"` // relative to the workspace
+	What   string `json:"what"`
+	Reason string `json:"reason"`
+}
+
 // Notice is something worth knowing that changes nothing: a retry, a line on
 // the agent's stderr, a warning of the runner's. Kind is "retry", "stderr",
 // "warning" or "info".
@@ -308,6 +322,7 @@ func (CommandFailed) EventType() Type    { return TypeCommandFailed }
 func (CommandWithdrawn) EventType() Type { return TypeCommandWithdrawn }
 func (EgressAllowed) EventType() Type    { return TypeEgressAllowed }
 func (EgressDenied) EventType() Type     { return TypeEgressDenied }
+func (PathViolation) EventType() Type    { return TypePathViolation }
 func (Notice) EventType() Type           { return TypeNotice }
 func (Protocol) EventType() Type         { return TypeProtocol }
 func (Unparsed) EventType() Type         { return TypeUnparsed }
@@ -374,6 +389,8 @@ func Decode(t Type, data []byte) (Data, error) {
 		return decode[BackgroundStarted](data)
 	case TypeBackgroundFinished:
 		return decode[BackgroundFinished](data)
+	case TypePathViolation:
+		return decode[PathViolation](data)
 	case TypeNotice:
 		return decode[Notice](data)
 	case TypeProtocol:

@@ -181,7 +181,7 @@ func (s *Session) finish(e end, proc sandbox.Process) {
 	if proc != nil {
 		_ = proc.Close()
 	}
-	s.emit(s.final)
+	s.emit(append(s.violations(), s.final)...)
 	s.close()
 }
 
@@ -201,13 +201,16 @@ func (s *Session) close() {
 	if err := s.journal.Close(); err != nil {
 		log.WithError(err).Error("journal not closed")
 	}
-	for _, name := range []string{"sandbox", "login", secretsFile, mcpFile} {
+	for _, name := range []string{"sandbox", "login", secretsFile, mcpFile, guardedFile, emptyDir} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			log.WithError(err).Warn("session directory not cleaned")
 		}
 	}
 	if err := markFinished(dir, s.final); err != nil {
 		log.WithError(err).Error("end not recorded")
+	}
+	if err := s.runner.Store.release(s.ID); err != nil {
+		log.WithError(err).Warn("paths held in the workspace not removed")
 	}
 	s.held.release()
 }

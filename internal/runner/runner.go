@@ -65,11 +65,14 @@ type Task struct {
 	Allow     []string       // egress rules and presets beyond what the agent needs
 	Permit    []netip.Prefix // private addresses that allowed names may lead to
 	MCP       mcp.Config     // servers for the agent; the session may reach those with a URL
-	Login     credential.Mode
-	Timeout   time.Duration // 0: DefaultTimeout
-	Orphan    time.Duration // 0: DefaultOrphanAfter
-	Limits    sandbox.Limits
-	Runtime   string
+	// AllowPaths are paths of the workspace, relative to it, that stay writable and
+	// unreported though package workspace guards them.
+	AllowPaths []string
+	Login      credential.Mode
+	Timeout    time.Duration // 0: DefaultTimeout
+	Orphan     time.Duration // 0: DefaultOrphanAfter
+	Limits     sandbox.Limits
+	Runtime    string
 }
 
 // Start begins a session with t's prompt and returns when its agent runs. The
@@ -118,7 +121,7 @@ func record(t Task) Record {
 	rec := Record{
 		ID: id.String(), Title: t.Title, Created: time.Now().UTC(),
 		Agent:     agent.Options{Kind: t.Kind, Model: t.Model, Conversation: uuid.NewString(), BaseURL: t.BaseURL, MCP: t.MCP.Names()},
-		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, Login: string(t.Login), Limits: t.Limits,
+		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, AllowPaths: t.AllowPaths, Login: string(t.Login), Limits: t.Limits,
 		OrphanAfter: t.Orphan,
 	}
 	if t.Kind == agent.Codex {
@@ -175,7 +178,7 @@ func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credentia
 	if err != nil {
 		return err
 	}
-	proc, err := r.Engine.Start(ctx, spec)
+	proc, err := r.startProtected(ctx, s, spec)
 	if err != nil {
 		return err
 	}
@@ -293,6 +296,9 @@ func (r *Runner) takeOver(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
+	if err := r.remember(ctx, s); err != nil { // the runner before may not have come to it
+		return err
+	}
 	if err := sandbox.VerifyStdout(spec.State, s.out, s.sum); err != nil {
 		s.emit(event.Notice{Kind: "warning", Text: "gap: output may be missing or wrong from here on: " + err.Error()})
 	}
@@ -334,5 +340,5 @@ func (r *Runner) Sweep(ctx context.Context) (int, error) {
 		<-s.Done()
 		swept++
 	}
-	return swept, errors.Join(err, lerr, r.Store.sweep())
+	return swept, errors.Join(err, lerr, r.Store.releaseEnded(), r.Store.sweep())
 }

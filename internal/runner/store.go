@@ -42,7 +42,9 @@ type Record struct {
 	Allow     []string      `json:"allow,omitempty"`
 	// Permit are private addresses that allowed names may lead to.
 	Permit []netip.Prefix `json:"permit,omitempty"`
-	Login  string         `json:"login,omitempty"` // credential mode
+	// AllowPaths are guarded paths of the workspace that stay writable.
+	AllowPaths []string `json:"allow_paths,omitempty"`
+	Login      string   `json:"login,omitempty"` // credential mode
 	// Deadline ends the session wherever its runner is.
 	Deadline    time.Time      `json:"deadline"`
 	OrphanAfter time.Duration  `json:"orphan_after"`
@@ -63,6 +65,9 @@ const resultFile = "result.json"
 //	           /secrets         what to redact besides it, while the session runs
 //	           /mcp             the agent's MCP servers, while the session runs
 //	           /sandbox/        package sandbox's, while the session runs
+//	           /guarded.json    what guarded paths of the workspace held at the start, while the session runs
+//	           /hold.json       what was made in the workspace, until that is removed
+//	           /empty/          is mounted there
 type Store struct {
 	root   string
 	runner string
@@ -280,7 +285,14 @@ func (s *Store) Remove(id string) error {
 		return err
 	}
 	defer held.release()
-	if err := os.RemoveAll(s.dir(id)); err != nil {
+	err = s.release(id)
+	if _, holds := readHold(filepath.Join(s.dir(id), holdFile)); holds && err == nil {
+		err = errors.New("another session works in its workspace; try again when that has ended")
+	}
+	if err == nil {
+		err = os.RemoveAll(s.dir(id))
+	}
+	if err != nil {
 		return fmt.Errorf("remove session %s: %w", id, err)
 	}
 	return nil

@@ -3,11 +3,12 @@ package runner
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/sprawlto/ratchetai-runner/internal/workspace"
 )
 
 // instructionsMax bounds the AGENTS.md that is passed on, in bytes.
@@ -61,22 +62,13 @@ func WorkspaceUser(dir string) (string, error) {
 
 // instructions returns the workspace's AGENTS.md, or "" without one. The file is
 // hostile: links out of the workspace and anything but regular files are ignored.
-func instructions(workspace string) string {
-	root, err := os.OpenRoot(workspace)
+func instructions(dir string) string {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return ""
 	}
 	defer root.Close()
-	info, err := root.Stat("AGENTS.md")
-	if err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
-	f, err := root.OpenFile("AGENTS.md", os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, instructionsMax))
+	text, err := workspace.ReadFile(root, "AGENTS.md", instructionsMax)
 	if err != nil {
 		return ""
 	}

@@ -22,6 +22,9 @@ const limitWarning = 90
 // deniedMax bounds the destinations that are remembered and shown.
 const deniedMax = 20
 
+// violationsMax bounds the guarded paths that are shown.
+const violationsMax = 20
+
 func (p *Printer) queued(d event.CommandQueued) {
 	switch d.Kind {
 	case commandEnd:
@@ -92,6 +95,20 @@ func (p *Printer) denied(d event.EgressDenied) {
 		p.line(&p.o.Err, seg{yellow, "! "}, text, plain)
 	case n == deniedMax:
 		p.line(&p.o.Err, seg{yellow, "! "}, "more destinations were denied; they are in the journal", plain)
+	}
+}
+
+// violation shows a path that the host should not trust, also where only the
+// agent's message is wanted: nobody would learn it otherwise.
+func (p *Printer) violation(d event.PathViolation) {
+	if d.What != "unprotected" {
+		p.state.changed++
+	}
+	switch n := p.state.changed; {
+	case n < violationsMax:
+		p.line(&p.o.Err, seg{yellow, "! "}, d.Path+" "+d.What+": "+d.Reason, plain)
+	case n == violationsMax:
+		p.line(&p.o.Err, seg{yellow, "! "}, "more guarded paths changed; they are in the journal", plain)
 	}
 }
 
@@ -181,9 +198,13 @@ func (p *Printer) quiet(d event.SessionFinished, reason string) {
 	}
 }
 
-// hints repeats at the end what a person can do about denied destinations.
+// hints says at the end what a person can do about changed paths and, once
+// more, about denied destinations.
 func (p *Printer) hints() {
 	const shown = 5
+	if p.state.changed > 0 {
+		p.line(&p.o.Err, seg{yellow, "! "}, "look at these paths before you use the directory; --allow-path PATH leaves one to the agent", plain)
+	}
 	if len(p.state.denied) == 0 {
 		return
 	}

@@ -19,6 +19,10 @@ func (p *Printer) show(t time.Time, d event.Data) {
 		p.finished(end)
 		return
 	}
+	if v, ok := d.(event.PathViolation); ok {
+		p.violation(v)
+		return
+	}
 	if p.o.Quiet {
 		return
 	}

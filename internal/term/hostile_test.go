@@ -63,6 +63,7 @@ func TestHostileText(t *testing.T) {
 		{0, event.FileChanged{Path: hostile, Operation: hostile}},
 		{0, event.PlanUpdated{Steps: []event.PlanStep{{Text: hostile, Status: "in_progress"}}}},
 		{0, event.EgressDenied{Host: hostile, Reason: hostile}},
+		{0, event.PathViolation{Path: hostile, What: hostile, Reason: hostile}},
 		{0, event.LimitUpdated{Window: hostile, ResetsAt: hostile, Status: hostile}},
 		{0, event.AskAnswered{Decision: "deny", By: hostile}},
 		{0, event.CommandFailed{Error: hostile}},
@@ -94,8 +95,8 @@ func TestHostileText(t *testing.T) {
 					t.Errorf("at the left edge: %q", row)
 				}
 			}
-			// One line for each event but texts and tool starts, and the denied host at the end.
-			if want := len(script) - 5 + 1; ours != want {
+			// One line for each event but texts and tool starts; at the end the denied host, and what to do about the path.
+			if want := len(script) - 5 + 2; ours != want {
 				t.Errorf("%d lines look like the program's, want %d", ours, want)
 			}
 		})

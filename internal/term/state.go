@@ -22,6 +22,7 @@ type state struct {
 	streamed map[string]*strings.Builder // message id -> what was shown of it
 	denied   []string                    // destinations, each once
 	denials  map[string]int
+	changed  int               // guarded paths
 	limits   map[string]string // window -> the status that was shown
 	problem  string            // the last turn's error, as it was shown
 	plan     string            // as it was shown
