@@ -215,13 +215,8 @@ func TestLinks(t *testing.T) {
 		"relative link out":   func(b *bundle, name string) { b.link("../outside.txt", name) },
 		"link to passwd":      func(b *bundle, name string) { b.link("/etc/passwd", name) },
 		"loop":                func(b *bundle, name string) { b.link(name, name) },
-		"fifo": func(b *bundle, name string) {
-			if err := syscall.Mkfifo(filepath.Join(b.ws, name), 0o644); err != nil {
-				b.t.Fatal(err)
-			}
-			b.give(filepath.Join(b.ws, name))
-		},
-		"directory": func(b *bundle, name string) { b.write(name+"/file", "x") },
+		"fifo":                func(b *bundle, name string) { b.fifo(name) },
+		"directory":           func(b *bundle, name string) { b.write(name+"/file", "x") },
 	}
 	bothAgents(t, func(t *testing.T, kind agent.Kind) {
 		for name, plant := range cases {
@@ -258,6 +253,15 @@ func (b *bundle) link(target, name string) {
 	b.t.Helper()
 	path := filepath.Join(b.ws, name)
 	if err := os.Symlink(target, path); err != nil {
+		b.t.Fatal(err)
+	}
+	b.give(path)
+}
+
+func (b *bundle) fifo(name string) {
+	b.t.Helper()
+	path := filepath.Join(b.ws, name)
+	if err := syscall.Mkfifo(path, 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 	b.give(path)
