@@ -59,7 +59,7 @@ func Remains() []string {
 			"a registry or a code host in --allow-host is a place to publish",
 		"reach another site behind an allowed host: by TLS without a server name or with an encrypted one, or by a Host header inside TLS",
 		"ask the name servers of a wildcard's domain (*.example.com) for names of its choice",
-		"change or delete everything in the workspace, .git and its hooks included, and leave files there for you to run",
+		"change or delete everything in the workspace but the paths of PROTECTED.md, and leave files there for you to run",
 		"connect to a Unix socket that a program of yours serves inside the workspace",
 		"fill the disk through the workspace and its own home, and 1 GiB of stdout: there is no disk quota",
 		"use the processors, memory and processes of its limits all the time",
