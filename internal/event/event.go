@@ -21,6 +21,7 @@ type Type string
 // The types of events. Each has exactly one Data type of this package.
 const (
 	TypeSessionStarted   Type = "session.started"
+	TypeSessionStopping  Type = "session.stopping"
 	TypeSessionFinished  Type = "session.finished"
 	TypeTurnStarted      Type = "turn.started"
 	TypeTurnFinished     Type = "turn.finished"
@@ -45,6 +46,8 @@ const (
 	TypeEgressAllowed    Type = "egress.allowed"
 	TypeEgressDenied     Type = "egress.denied"
 	TypePathViolation    Type = "hostpath.violation"
+	TypeBudgetWarned     Type = "budget.warned"
+	TypeBudgetExceeded   Type = "budget.exceeded"
 	TypeNotice           Type = "notice"
 	TypeProtocol         Type = "agent.protocol"
 	TypeUnparsed         Type = "agent.unparsed"
@@ -333,6 +336,8 @@ func Decode(t Type, data []byte) (Data, error) {
 	switch t {
 	case TypeSessionStarted:
 		return decode[SessionStarted](data)
+	case TypeSessionStopping:
+		return decode[SessionStopping](data)
 	case TypeSessionFinished:
 		return decode[SessionFinished](data)
 	case TypeTurnStarted:
@@ -391,6 +396,10 @@ func Decode(t Type, data []byte) (Data, error) {
 		return decode[BackgroundFinished](data)
 	case TypePathViolation:
 		return decode[PathViolation](data)
+	case TypeBudgetWarned:
+		return decode[BudgetWarned](data)
+	case TypeBudgetExceeded:
+		return decode[BudgetOverrun](data)
 	case TypeNotice:
 		return decode[Notice](data)
 	case TypeProtocol:

@@ -12,6 +12,7 @@ const (
 	Errored        Outcome = "errored"
 	Cancelled      Outcome = "cancelled"
 	TimedOut       Outcome = "timed_out"
+	Stalled        Outcome = "stalled" // the agent printed nothing for too long
 	BudgetExceeded Outcome = "budget_exceeded"
 	LimitReached   Outcome = "limit_reached"
 	Lost           Outcome = "lost" // the agent ended without saying how; retried by policy

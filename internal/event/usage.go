@@ -8,10 +8,21 @@ type Usage struct {
 	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty"`
 	OutputTokens     int64 `json:"output_tokens"`
 	ReasoningTokens  int64 `json:"reasoning_tokens,omitempty"` // part of OutputTokens
-	CostMicroUSD     int64 `json:"cost_micro_usd,omitempty"`
-	// CostBy is "vendor" when the agent reported the cost; empty without a cost.
-	CostBy string `json:"cost_by,omitempty"`
+	// Replies of the model, those to subagents included.
+	Replies      int64 `json:"replies,omitempty"`
+	CostMicroUSD int64 `json:"cost_micro_usd,omitempty"`
+	// CostBy says whose figure the cost is; empty without a cost.
+	CostBy CostBy `json:"cost_by,omitempty"`
 }
+
+// CostBy says who computed a cost.
+type CostBy string
+
+// Whose figure a cost is.
+const (
+	CostByVendor   CostBy = "vendor"   // the agent reported it
+	CostByEstimate CostBy = "estimate" // some of it is computed from a price list
+)
 
 // Add returns the sum of u and v.
 func (u Usage) Add(v Usage) Usage {
@@ -20,11 +31,24 @@ func (u Usage) Add(v Usage) Usage {
 	u.CacheWriteTokens += v.CacheWriteTokens
 	u.OutputTokens += v.OutputTokens
 	u.ReasoningTokens += v.ReasoningTokens
+	u.Replies += v.Replies
 	u.CostMicroUSD += v.CostMicroUSD
-	if u.CostBy == "" {
+	if u.CostBy == "" || v.CostBy == CostByEstimate {
 		u.CostBy = v.CostBy
 	}
 	return u
+}
+
+// Since returns what u has more than the earlier v: tokens and cost.
+func (u Usage) Since(v Usage) Usage {
+	return Usage{
+		InputTokens:      max(u.InputTokens-v.InputTokens, 0),
+		CachedTokens:     max(u.CachedTokens-v.CachedTokens, 0),
+		CacheWriteTokens: max(u.CacheWriteTokens-v.CacheWriteTokens, 0),
+		OutputTokens:     max(u.OutputTokens-v.OutputTokens, 0),
+		ReasoningTokens:  max(u.ReasoningTokens-v.ReasoningTokens, 0),
+		CostMicroUSD:     max(u.CostMicroUSD-v.CostMicroUSD, 0),
+	}
 }
 
 // TotalTokens counts every token once.
