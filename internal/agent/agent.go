@@ -33,6 +33,16 @@ const (
 	Codex  Kind = "codex"
 )
 
+// Transcripts is the directory below Home that holds the agent's conversations, and
+// is all that another sandbox needs to go on with one. The name of each file there
+// contains the id of its conversation.
+func (k Kind) Transcripts() string {
+	if k == Codex {
+		return ".codex/sessions"
+	}
+	return ".claude/projects"
+}
+
 // Workspace and Home are where every sandbox has them, so that a conversation
 // can go on in another sandbox: transcripts and trust keys name these paths.
 const (
@@ -46,6 +56,10 @@ type Options struct {
 	Kind         Kind   `json:"kind"`
 	Model        string `json:"model,omitempty"` // the vendor's name; empty: the vendor's default
 	Conversation string `json:"conversation"`    // UUID that Claude uses as its session id
+	// Resume is the vendor's id of an earlier conversation that goes on here; with
+	// Fork in a copy with an id of its own.
+	Resume string `json:"resume,omitempty"`
+	Fork   bool   `json:"fork,omitempty"`
 	// Instructions is the text of the workspace's AGENTS.md for agents that do
 	// not read it from an untrusted project (Codex).
 	Instructions string `json:"instructions,omitempty"`

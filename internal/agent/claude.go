@@ -86,7 +86,6 @@ func (c *claude) Process() Process {
 			"--setting-sources", "user", "--strict-mcp-config",
 			"--add-dir", Workspace,
 			"--permission-mode", claudePermissionMode,
-			"--session-id", c.opts.Conversation,
 		},
 		Env: []string{
 			"CLAUDE_CONFIG_DIR=" + Home + "/.claude",
@@ -107,6 +106,14 @@ func (c *claude) Process() Process {
 	if len(c.opts.MCP) > 0 {
 		p.Command = append(p.Command, "--mcp-config="+claudeMCPFile)
 	}
+	switch o := c.opts; {
+	case o.Resume == "":
+		p.Command = append(p.Command, "--session-id", o.Conversation)
+	case o.Fork:
+		p.Command = append(p.Command, "--resume", o.Resume, "--fork-session", "--session-id", o.Conversation)
+	default:
+		p.Command = append(p.Command, "--resume", o.Resume)
+	}
 	if c.opts.Model != "" {
 		p.Command = append(p.Command, "--model", c.opts.Model)
 	}
@@ -116,9 +123,19 @@ func (c *claude) Process() Process {
 	return p
 }
 
-// Start sends nothing: `initialize` is optional, and the first message starts
-// the session.
-func (c *claude) Start() Step { return Step{} }
+// claudeBaseID is the id of the request for what a conversation has used before
+// this session: 2.1.330 counts on from there.
+const claudeBaseID = "usage-before"
+
+// Start sends nothing to a new conversation: `initialize` is optional, and the
+// first message starts the session.
+func (c *claude) Start() Step {
+	var s claudeStep
+	if c.opts.Resume != "" {
+		s.send(claudeControlRequest{Type: "control_request", RequestID: claudeBaseID, Request: claudeSubtype{Subtype: "get_usage"}})
+	}
+	return s.Step
+}
 
 func (c *claude) Idle() bool { return c.answered && c.quiet() }
 

@@ -69,11 +69,15 @@ func (c *claude) controlResponse(s *claudeStep, line []byte) {
 			RequestID string `json:"request_id"`
 			Error     string `json:"error"`
 			Response  struct {
-				Cancelled bool `json:"cancelled"`
+				Cancelled bool        `json:"cancelled"`
+				Session   claudeSpent `json:"session"`
 			} `json:"response"`
 		} `json:"response"`
 	}
 	s.decode(line, &l)
+	if l.Response.RequestID == claudeBaseID && l.Response.Subtype == "success" {
+		c.meter.base = l.Response.Response.Session.usage()
+	}
 	command, ok := c.requests[l.Response.RequestID]
 	switch {
 	case !ok:

@@ -59,7 +59,7 @@ func (c *claude) result(s *claudeStep, line []byte) {
 	c.consumeAll(s, r.Messages)
 	c.turn, c.starting = false, false
 	c.answered = true
-	c.meter.settle(string(r.Cost), r.Models)
+	c.meter.settle(claudeSpent{r.Cost, r.Models})
 	usage := c.meter.total()
 
 	e := event.TurnFinished{Status: event.TurnCompleted, Usage: &usage, DurationMS: r.DurationMS}

@@ -27,9 +27,9 @@ func (c *claude) streamEvent(s *claudeStep, l *claudeLine) {
 	case "message_start":
 		c.streaming = l.Event.Message.ID
 		c.openTurn(s)
-		c.meter.add(c.streaming, l.Event.Message.Usage)
+		c.meter.add(c.streaming, l.Event.Message.Model, l.Event.Message.Usage)
 	case "message_delta":
-		if c.meter.add(c.streaming, l.Event.Usage) {
+		if c.meter.add(c.streaming, "", l.Event.Usage) {
 			s.add(event.UsageUpdated{Usage: c.meter.total()})
 			return
 		}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -28,65 +29,97 @@ type claudeModel struct {
 // claudeMeter adds up the usage of a session. Results carry totals; in between,
 // the messages of the running turn are counted on top, each once: their usage
 // comes in several lines, and one reply is spread over a line per block.
+//
+// A resumed conversation's totals begin where the earlier session's ended, which
+// Claude is asked for at the start.
 type claudeMeter struct {
+	base    event.Usage
 	settled event.Usage
-	running map[string]claudeUsage // by message id
+	replies int64
+	running map[string]claudeReply // by message id
+}
+
+// claudeReply is one reply of the model to a turn that has no result yet.
+type claudeReply struct {
+	claudeUsage
+	model string
 }
 
 // add counts a message's usage so far and reports whether that changed anything.
-func (m *claudeMeter) add(id string, u *claudeUsage) bool {
+// An empty model is that of the message's earlier lines.
+func (m *claudeMeter) add(id, model string, u *claudeUsage) bool {
 	if id == "" || u == nil {
 		return false
 	}
-	old := m.running[id]
-	now := claudeUsage{
+	old, known := m.running[id]
+	now := claudeReply{model: old.model, claudeUsage: claudeUsage{
 		Input:      max(old.Input, u.Input),
 		CacheWrite: max(old.CacheWrite, u.CacheWrite),
 		CacheRead:  max(old.CacheRead, u.CacheRead),
 		Output:     max(old.Output, u.Output),
+	}}
+	if now.model == "" {
+		now.model = model
 	}
-	if now == old {
+	if now.claudeUsage == old.claudeUsage {
 		return false
 	}
 	if m.running == nil {
-		m.running = map[string]claudeUsage{}
+		m.running = map[string]claudeReply{}
+	}
+	if !known {
+		m.replies++
 	}
 	m.running[id] = now
 	return true
 }
 
-// settle replaces everything by the totals of a result.
-func (m *claudeMeter) settle(cost string, models map[string]claudeModel) {
-	m.running = nil
-	m.settled = event.Usage{CostMicroUSD: claudeMicroUSD(cost)}
-	if m.settled.CostMicroUSD > 0 {
-		m.settled.CostBy = "vendor"
+// claudeSpent is a conversation's totals, as results and get_usage have them.
+type claudeSpent struct {
+	Cost   json.RawMessage        `json:"total_cost_usd"`
+	Models map[string]claudeModel `json:"model_usage"`
+}
+
+func (c claudeSpent) usage() event.Usage {
+	u := event.Usage{CostMicroUSD: claudeMicroUSD(string(c.Cost))}
+	for _, m := range c.Models {
+		u.InputTokens += m.Input
+		u.CachedTokens += m.CacheRead
+		u.CacheWriteTokens += m.CacheWrite
+		u.OutputTokens += m.Output
+		u.ReasoningTokens += m.Thinking
 	}
-	for _, u := range models {
-		m.settled.InputTokens += u.Input
-		m.settled.CachedTokens += u.CacheRead
-		m.settled.CacheWriteTokens += u.CacheWrite
-		m.settled.OutputTokens += u.Output
-		m.settled.ReasoningTokens += u.Thinking
+	return u
+}
+
+// settle replaces everything by the totals of a result.
+func (m *claudeMeter) settle(totals claudeSpent) {
+	m.running = nil
+	m.settled = totals.usage().Since(m.base)
+	if m.settled.CostMicroUSD > 0 {
+		m.settled.CostBy = event.CostByVendor
 	}
 }
 
-// total is the session's usage so far. The cost is that of finished turns.
+// total is the session's usage so far. The cost of the running turn is estimated:
+// Claude states costs with results only.
 func (m *claudeMeter) total() event.Usage {
 	t := m.settled
-	for _, u := range m.running {
-		t.InputTokens += u.Input
-		t.CachedTokens += u.CacheRead
-		t.CacheWriteTokens += u.CacheWrite
-		t.OutputTokens += u.Output
+	for _, r := range m.running {
+		u := event.Usage{InputTokens: r.Input, CachedTokens: r.CacheRead, CacheWriteTokens: r.CacheWrite, OutputTokens: r.Output}
+		if price, ok := ratesOf(r.model); ok {
+			u.CostMicroUSD, u.CostBy = price.cost(u), event.CostByEstimate
+		}
+		t = t.Add(u)
 	}
+	t.Replies = m.replies
 	return t
 }
 
 // countMessage counts the usage in an assistant line. For the main conversation
 // that repeats the start of its stream; of a subagent nothing else is known.
 func (c *claude) countMessage(s *claudeStep, m claudeMessage, parent string) {
-	if c.meter.add(m.ID, m.Usage) && parent != "" {
+	if c.meter.add(m.ID, m.Model, m.Usage) && parent != "" {
 		s.add(event.UsageUpdated{Usage: c.meter.total()})
 	}
 }

@@ -46,13 +46,13 @@ func TestClaudeUsage(t *testing.T) {
 			}
 		}
 	}
-	want := event.Usage{InputTokens: 110, CachedTokens: 3, CacheWriteTokens: 2, OutputTokens: 51}
+	want := event.Usage{InputTokens: 110, CachedTokens: 3, CacheWriteTokens: 2, OutputTokens: 51, Replies: 2}
 	if diff := cmp.Diff(want, last); diff != "" || updates != 2 {
 		t.Errorf("%d updates (-want +got):\n%s", updates, diff)
 	}
 	got := a.Line([]byte(`{"type":"result","subtype":"success","total_cost_usd":0.25,"usage":{"input_tokens":1},
 		"modelUsage":{"m":{"inputTokens":10,"outputTokens":50,"cacheReadInputTokens":3,"cacheCreationInputTokens":2,"thinkingTokens":7},"n":{"inputTokens":100,"outputTokens":40}}}`))
-	want = event.Usage{InputTokens: 110, CachedTokens: 3, CacheWriteTokens: 2, OutputTokens: 90, ReasoningTokens: 7, CostMicroUSD: 250000, CostBy: "vendor"}
+	want = event.Usage{InputTokens: 110, CachedTokens: 3, CacheWriteTokens: 2, OutputTokens: 90, ReasoningTokens: 7, Replies: 2, CostMicroUSD: 250000, CostBy: "vendor"}
 	if diff := cmp.Diff(event.Data(event.UsageUpdated{Usage: want}), got.Events[len(got.Events)-1]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

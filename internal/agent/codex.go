@@ -11,7 +11,8 @@ import (
 //
 //	> initialize            < response (version)
 //	> initialized
-//	> thread/start          < response (thread id, model): messages can go out
+//	> thread/start          < response (thread id, model): messages can go out;
+//	                        thread/resume or thread/fork for an earlier conversation
 //	> turn/start            < response (turn id), then notifications
 //	> turn/steer            < response; the ack is an item/started userMessage
 //	                        < turn/completed: every end of a turn
@@ -21,6 +22,7 @@ type codex struct {
 	o       Options
 	phase   codexPhase
 	version string
+	model   string
 	thread  string // the session's own thread; agents that it spawns have others
 
 	turn        string // the running turn; empty when none is known to run
@@ -44,7 +46,7 @@ type codex struct {
 
 	text    string // last message of the agent in this turn
 	failure *codexTurnError
-	usage   map[string]event.Usage // by thread
+	usage   map[string]codexUsage // by thread
 	limits  []codexLimit
 	items   codexItems
 	parents map[string]string // thread of a spawned agent -> call that spawned it
@@ -57,7 +59,7 @@ type codex struct {
 type codexPhase int
 
 const (
-	codexStarting codexPhase = iota // initialize or thread/start wait for their response
+	codexStarting codexPhase = iota // initialize or the thread wait for their response
 	codexReady                      // turns can start
 	codexFailed                     // the handshake was refused: nothing will ever run
 )
@@ -90,7 +92,7 @@ func newCodex(o Options) Adapter {
 	return &codex{
 		o:       o,
 		calls:   map[int64]codexCall{},
-		usage:   map[string]event.Usage{},
+		usage:   map[string]codexUsage{},
 		parents: map[string]string{},
 		items:   newCodexItems(),
 	}

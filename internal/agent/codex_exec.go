@@ -132,11 +132,10 @@ func (c *codexExec) finish(s *codexStep, l codexExecLine) {
 	c.items.closeTurn(s, "")
 	c.turn = ""
 	if u := l.Usage; u != nil {
-		cached, written := codexCount(u.Cached), codexCount(u.CacheWrite)
-		c.usage[""] = event.Usage{
-			InputTokens: max(codexCount(u.Input)-cached-written, 0), CachedTokens: cached, CacheWriteTokens: written,
-			OutputTokens: codexCount(u.Output), ReasoningTokens: codexCount(u.Reasoning),
-		}
+		c.usage[""] = codexUsage{spent: event.Usage{
+			InputTokens: max(codexCount(u.Input)-codexCount(u.Cached)-codexCount(u.CacheWrite), 0), CachedTokens: codexCount(u.Cached),
+			CacheWriteTokens: codexCount(u.CacheWrite), OutputTokens: codexCount(u.Output), ReasoningTokens: codexCount(u.Reasoning),
+		}}
 	}
 	f := c.finished(t)
 	switch {

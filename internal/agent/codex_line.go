@@ -64,8 +64,8 @@ func (c *codex) response(s *codexStep, l codexLine) {
 	switch call.method {
 	case "initialize":
 		c.initialized(s, l)
-	case "thread/start":
-		c.threadStarted(s, l)
+	case "thread/start", "thread/resume", "thread/fork":
+		c.threadStarted(s, call.method, l)
 	case "turn/start":
 		c.turnAccepted(s, call, l)
 	case "turn/steer":
@@ -91,7 +91,7 @@ func (c *codex) initialized(s *codexStep, l codexLine) {
 	_, rest, _ := strings.Cut(r.UserAgent, "/")
 	c.version, _, _ = strings.Cut(rest, " ")
 	s.send(codexNotification{Method: "initialized"})
-	c.request(s, "thread/start", codexThreadStart{
+	t := codexThread{
 		Cwd:   Workspace,
 		Model: c.o.Model,
 		// The sandbox is ours, and the policy too: a question for each command
@@ -100,12 +100,21 @@ func (c *codex) initialized(s *codexStep, l codexLine) {
 		Sandbox:        "danger-full-access",
 		// An untrusted project's AGENTS.md is not read.
 		DeveloperInstructions: c.o.Instructions,
-	}, codexCall{})
+	}
+	method := "thread/start"
+	if c.o.Resume != "" {
+		method = "thread/resume"
+		if c.o.Fork {
+			method = "thread/fork"
+		}
+		t.ThreadID, t.ExcludeTurns = c.o.Resume, true
+	}
+	c.request(s, method, t, codexCall{})
 }
 
-func (c *codex) threadStarted(s *codexStep, l codexLine) {
+func (c *codex) threadStarted(s *codexStep, method string, l codexLine) {
 	if l.Error != nil {
-		c.refuse(s, "thread/start", l.Error)
+		c.refuse(s, method, l.Error)
 		return
 	}
 	var r struct {
@@ -117,11 +126,11 @@ func (c *codex) threadStarted(s *codexStep, l codexLine) {
 		Cwd   string `json:"cwd"`
 	}
 	if err := codexDecode(l.Result, &r); err != nil || r.Thread.ID == "" {
-		c.refuse(s, "thread/start", &codexRPCError{Message: "the answer has no thread id"})
+		c.refuse(s, method, &codexRPCError{Message: "the answer has no thread id"})
 		return
 	}
 	c.phase = codexReady
-	c.thread = r.Thread.ID
+	c.thread, c.model = r.Thread.ID, r.Model
 	if c.version == "" {
 		c.version = r.Thread.CLIVersion
 	}
@@ -135,6 +144,9 @@ func (c *codex) threadStarted(s *codexStep, l codexLine) {
 		e.MCP[name] = "starting"
 	}
 	s.add(e)
+	if !Priced(c.model) {
+		s.notice("info", "the price list of "+pricesAsOf+" has no "+codexTitle(c.model)+": its cost is not counted")
+	}
 }
 
 // refuse ends a session whose handshake failed: no message will be answered.

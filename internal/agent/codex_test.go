@@ -127,9 +127,9 @@ func TestCodexHoldsMessagesBackUntilTheThreadIsReady(t *testing.T) {
 	if !strings.Contains(string(s.Send[1]), `"developerInstructions":"read this"`) {
 		t.Errorf("thread/start without the instructions: %s", s.Send[1])
 	}
-	r.want(r.line(`{"id":2,"result":{"thread":{"id":"T"},"model":"m-1","cwd":"/workspace"}}`), "3 turn/start a",
+	r.want(r.line(`{"id":2,"result":{"thread":{"id":"T"},"model":"gpt-5.5","cwd":"/workspace"}}`), "3 turn/start a",
 		event.SessionStarted{
-			Agent: "codex", Version: "0.169.0", Model: "m-1", Conversation: "T", Cwd: "/workspace",
+			Agent: "codex", Version: "0.169.0", Model: "gpt-5.5", Conversation: "T", Cwd: "/workspace",
 			MCP: map[string]string{"s": "starting"},
 		})
 	r.want(r.message("c"), "")
@@ -353,7 +353,7 @@ func TestCodexSpawnedAgents(t *testing.T) {
 	tokens := `{"method":"thread/tokenUsage/updated","params":{"threadId":%q,"tokenUsage":{"total":{"inputTokens":10,"cachedInputTokens":4,"outputTokens":1}}}}`
 	r.line(fmt.Sprintf(tokens, "T"))
 	r.want(r.line(fmt.Sprintf(tokens, "S")), "",
-		event.UsageUpdated{Usage: event.Usage{InputTokens: 12, CachedTokens: 8, OutputTokens: 2}})
+		event.UsageUpdated{Usage: event.Usage{InputTokens: 12, CachedTokens: 8, OutputTokens: 2, Replies: 2}})
 	// What the spawned agent said is not the result.
 	r.line(`{"method":"item/completed","params":{"item":{"type":"agentMessage","id":"j","text":"mine"},"threadId":"T","turnId":"U"}}`)
 	if f := r.line(codexTurnEnd("U", "completed")).Events[0].(event.TurnFinished); f.Text != "mine" {

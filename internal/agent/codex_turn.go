@@ -210,44 +210,6 @@ func (c *codex) errorNotice(s *codexStep, params json.RawMessage) {
 	s.notice("warning", text)
 }
 
-// usageUpdated keeps the totals of each thread: spawned agents count as well.
-func (c *codex) usageUpdated(s *codexStep, params json.RawMessage) {
-	var p struct {
-		codexScope
-		TokenUsage struct {
-			Total *codexTokens `json:"total"`
-		} `json:"tokenUsage"`
-	}
-	if err := codexDecode(params, &p); err != nil || p.TokenUsage.Total == nil {
-		s.unparsed("token usage without a total")
-		return
-	}
-	t := p.TokenUsage.Total
-	if _, ok := c.usage[p.ThreadID]; ok || len(c.usage) < codexMaxTracked {
-		cached, written := codexCount(t.Cached), codexCount(t.CacheWrite)
-		c.usage[p.ThreadID] = event.Usage{
-			// Both parts of the cache are counted in inputTokens.
-			InputTokens:      max(codexCount(t.Input)-cached-written, 0),
-			CachedTokens:     cached,
-			CacheWriteTokens: written,
-			OutputTokens:     codexCount(t.Output),
-			ReasoningTokens:  codexCount(t.Reasoning),
-		}
-	}
-	s.add(event.UsageUpdated{Usage: c.totalUsage()})
-}
-
-// codexCount keeps a count in a range whose sums cannot overflow.
-func codexCount(n int64) int64 { return min(max(n, 0), 1<<50) }
-
-func (c *codex) totalUsage() event.Usage {
-	var sum event.Usage
-	for _, u := range c.usage {
-		sum = sum.Add(u)
-	}
-	return sum
-}
-
 // limitsUpdated reports each window that the line has: lines are sparse.
 func (c *codex) limitsUpdated(s *codexStep, params json.RawMessage) {
 	var p struct {

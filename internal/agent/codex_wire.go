@@ -36,7 +36,10 @@ type codexInitialize struct {
 	ClientInfo codexClientInfo `json:"clientInfo"`
 }
 
-type codexThreadStart struct {
+// codexThread starts a thread, or with ThreadID goes on with one.
+type codexThread struct {
+	ThreadID              string `json:"threadId,omitempty"`
+	ExcludeTurns          bool   `json:"excludeTurns,omitempty"`
 	Cwd                   string `json:"cwd"`
 	Model                 string `json:"model,omitempty"`
 	ApprovalPolicy        string `json:"approvalPolicy"`

@@ -110,7 +110,7 @@ func (w *codexWatch) response(s *codexStep, l codexLine) {
 		w.initialized(s, l)
 		s.protocol("initialize")
 	case len(r.Thread) > 0 && r.Model != "":
-		w.threadStarted(s, l)
+		w.threadStarted(s, "thread/start", l)
 	default:
 		s.protocol("response")
 	}

@@ -202,7 +202,7 @@ func TestDecoderForms(t *testing.T) {
 		"exec":            {"", []string{`{"type":"thread.started","thread_id":"t"}`}, []event.Type{event.TypeSessionStarted}},
 		"exec, error":     {Codex, []string{`{"type":"error","message":"no"}`}, []event.Type{event.TypeNotice}},
 		"server":          {"", []string{`{"id":0,"result":{"userAgent":"x/0.169.0 (Debian)"}}`}, []event.Type{event.TypeProtocol}},
-		"server, thread":  {"", []string{`{"id":7,"result":{"thread":{"id":"t"},"model":"m"}}`}, []event.Type{event.TypeSessionStarted}},
+		"server, thread":  {"", []string{`{"id":7,"result":{"thread":{"id":"t"},"model":"gpt-5.5"}}`}, []event.Type{event.TypeSessionStarted}},
 		"server, refusal": {Codex, []string{`{"id":"x","error":{"code":1,"message":"no"}}`}, []event.Type{event.TypeNotice}},
 		"server, question": {"", []string{
 			`{"method":"item/commandExecution/requestApproval","id":0,"params":{"command":"ls"}}`,
