@@ -2,8 +2,10 @@ package runner
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -35,11 +37,20 @@ func (s *Session) replay(dir string) error {
 		if e.Out > 0 {
 			s.out, s.sum = e.Out, e.Sum
 		}
-		switch {
-		case e.Type == string(event.TypeSessionFinished):
+		switch t := event.Type(e.Type); {
+		case t == event.TypeSessionFinished:
 			return s.recall(e.Data)
-		case e.Type == string(event.TypeCommandQueued):
+		case t == event.TypeCommandQueued:
 			s.again(s.redo(e.Data))
+		case t == event.TypeBudgetWarned, t == event.TypeSessionStopping:
+			d, err := event.Decode(t, e.Data)
+			if err != nil {
+				return err
+			}
+			s.note([]event.Data{d})
+			if t == event.TypeSessionStopping {
+				s.stopAt = e.Time
+			}
 		case e.Raw != nil:
 			s.again(s.adapter.Line(preview(e.Raw)))
 		}
@@ -87,9 +98,10 @@ func (s *Session) run(proc sandbox.Process) error {
 		}
 	}
 	s.pending = nil
+	s.heard = time.Now()
 	if s.ending {
 		go s.insist()
-	} else if err := s.settle(); err != nil { // the dead runner had not come to it
+	} else if err := errors.Join(s.resumeStop(), s.settle()); err != nil { // the dead runner had not come to it
 		return err
 	}
 	go s.drive(proc)
@@ -98,27 +110,39 @@ func (s *Session) run(proc sandbox.Process) error {
 
 // drive reads the session to its end and records it.
 func (s *Session) drive(proc sandbox.Process) {
-	deadline := time.AfterFunc(time.Until(s.Deadline), func() {
-		s.End(event.TimedOut, "the session reached its deadline")
-	})
-	defer deadline.Stop()
+	w := s.watch()
 	stderr := make(chan struct{})
 	go func() {
 		defer close(stderr)
 		s.readStderr(proc.Stderr())
 	}()
-	fault := s.readStdout(proc)
+	rest, fault := s.readStdout(proc)
 	result, lost := proc.Wait(s.ctx)
 	<-stderr
+	leave := errors.Is(lost, sandbox.ErrUnavailable) && fault == nil
+	if len(rest) > 0 && fault == nil && !leave {
+		fault = s.line(rest, len(rest), false)
+	}
 	s.mu.Lock()
+	s.over = true
 	e := end{stop: s.stop, turn: s.turn, result: result, lost: lost, fault: fault, stderr: s.stderr}
+	if s.graceEnd != nil {
+		s.graceEnd.Stop()
+	}
 	s.mu.Unlock()
+	w.stop()
+	if leave {
+		s.leaveBehind(lost, proc)
+		return
+	}
 	s.finish(e, proc)
 }
 
-// readStdout feeds every line to the adapter until the process has ended. When
-// the journal fails, the process is killed and the rest is read and dropped.
-func (s *Session) readStdout(proc sandbox.Process) (fault error) {
+// readStdout feeds every line to the adapter until the process has ended. It
+// returns what followed the last newline: whether that is a line depends on how
+// the process ended. When the journal fails, the process is killed and the rest is
+// read and dropped.
+func (s *Session) readStdout(proc sandbox.Process) (rest []byte, fault error) {
 	r := newLineReader(proc.Stdout())
 	defer r.close()
 	for {
@@ -127,7 +151,11 @@ func (s *Session) readStdout(proc sandbox.Process) (fault error) {
 			if !errors.Is(err, io.EOF) {
 				s.emit(event.Notice{Kind: "warning", Text: "gap: " + err.Error()})
 			}
-			return fault
+			return rest, fault
+		}
+		if size == len(line) {
+			rest = bytes.Clone(line)
+			continue
 		}
 		if fault != nil {
 			continue
@@ -136,6 +164,19 @@ func (s *Session) readStdout(proc sandbox.Process) (fault error) {
 			go func() { _ = proc.Kill(context.Background()) }()
 		}
 	}
+}
+
+// leaveBehind lets go of a session whose engine is gone for good: its agent may
+// still work, and whoever finds the engine back can take it over.
+func (s *Session) leaveBehind(why error, proc sandbox.Process) {
+	defer close(s.ended)
+	s.left = fmt.Errorf("session %s: %w: %w", s.ID, ErrLeft, why)
+	s.cancel()
+	_ = proc.Close()
+	if err := s.journal.Close(); err != nil {
+		s.runner.Log.WithField("session", s.ID).WithError(err).Error("journal not closed")
+	}
+	s.held.release()
 }
 
 // readStderr journals stderr line by line, within bounds.
@@ -166,6 +207,7 @@ func (s *Session) readStderr(r io.Reader) {
 func (s *Session) finish(e end, proc sandbox.Process) {
 	outcome, reason := e.outcome()
 	s.mu.Lock()
+	s.over = true
 	s.final = event.SessionFinished{
 		Outcome: outcome, Reason: string(s.secrets.Bytes([]byte(reason))), Usage: s.usage,
 		DurationMS: time.Since(s.Created).Milliseconds(),

@@ -9,7 +9,7 @@ import (
 
 // end is everything that the outcome depends on.
 type end struct {
-	stop   *stop               // somebody ended the session
+	stop   *stopped            // somebody ended the session
 	turn   *event.TurnFinished // the last turn; nil while one was running, or without any
 	result sandbox.Result
 	lost   error  // the sandbox's end is unknown
@@ -44,7 +44,7 @@ func (e end) ofTurn() (event.Outcome, string) {
 	switch e.turn.Reason {
 	case event.ReasonUsageLimit:
 		return event.LimitReached, e.turn.Error
-	case event.ReasonBudget:
+	case event.ReasonBudget, event.ReasonMaxTurns:
 		return event.BudgetExceeded, e.turn.Error
 	case event.ReasonAuth:
 		return event.Errored, "the vendor refuses the login: " + e.turn.Error

@@ -29,6 +29,7 @@ import (
 const (
 	DefaultTimeout     = 2 * time.Hour
 	DefaultOrphanAfter = 10 * time.Minute
+	DefaultSilence     = 15 * time.Minute
 )
 
 // Runner starts sessions and takes them over.
@@ -73,6 +74,10 @@ type Task struct {
 	Orphan     time.Duration // 0: DefaultOrphanAfter
 	Limits     sandbox.Limits
 	Runtime    string
+	Budget     Budget
+	Silence    time.Duration // of the agent that ends the session; 0: DefaultSilence, negative: none
+	Origin     *Origin       // the conversation to continue, if any
+	Fork       bool          // continue a copy of it
 }
 
 // Start begins a session with t's prompt and returns when its agent runs. The
@@ -85,6 +90,9 @@ func (r *Runner) Start(ctx context.Context, t Task) (*Session, error) {
 	}
 	rec := record(t)
 	if _, err := policy(rec, agent.New(rec.Agent).Process()); err != nil {
+		return nil, err
+	}
+	if err := diskSpace(filepath.Join(r.Store.root, "sessions")); err != nil {
 		return nil, err
 	}
 	held, err := r.Store.create(rec)
@@ -106,9 +114,9 @@ func (r *Runner) Start(ctx context.Context, t Task) (*Session, error) {
 		err = r.launch(ctx, s, t, login)
 	}
 	if err != nil {
-		why := &stop{event.Errored, err.Error()}
+		why := &stopped{outcome: event.Errored, reason: err.Error()}
 		if ctx.Err() != nil {
-			why = &stop{event.Cancelled, "cancelled before the agent ran"}
+			why = &stopped{outcome: event.Cancelled, reason: "cancelled before the agent ran"}
 		}
 		s.finish(end{stop: why}, nil)
 		return nil, fmt.Errorf("session %s: %w", rec.ID, err)
@@ -121,9 +129,13 @@ func record(t Task) Record {
 	rec := Record{
 		ID: id.String(), Title: t.Title, Created: time.Now().UTC(),
 		Agent:     agent.Options{Kind: t.Kind, Model: t.Model, Conversation: uuid.NewString(), BaseURL: t.BaseURL, MCP: t.MCP.Names()},
-		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, AllowPaths: t.AllowPaths, Login: string(t.Login), Limits: t.Limits,
-		OrphanAfter: t.Orphan,
+		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, AllowPaths: t.AllowPaths,
+		Login: string(t.Login), Limits: t.Limits, OrphanAfter: t.Orphan, Budget: t.Budget, Silence: max(t.Silence, 0),
 	}
+	if t.Silence == 0 {
+		rec.Silence = DefaultSilence
+	}
+	t.Origin.continueIn(&rec, t.Fork)
 	if t.Kind == agent.Codex {
 		rec.Agent.Instructions = instructions(t.Workspace)
 	}
@@ -158,7 +170,7 @@ func (r *Runner) open(rec Record, held *lock) (*Session, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Session{
 		Record: rec, runner: r, journal: j, held: held, secrets: redact.New(),
-		adapter: agent.New(rec.Agent), ctx: ctx, cancel: cancel, ended: make(chan struct{}),
+		adapter: agent.New(rec.Agent), meter: newMeter(rec.Budget), ctx: ctx, cancel: cancel, ended: make(chan struct{}),
 	}, nil
 }
 
@@ -174,6 +186,9 @@ func policy(rec Record, p agent.Process) (egress.Policy, error) {
 
 // launch starts the agent in its sandbox.
 func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credential.Source) error {
+	if err := r.carry(s, t.Origin); err != nil {
+		return err
+	}
 	spec, err := r.prepare(s, t, login)
 	if err != nil {
 		return err

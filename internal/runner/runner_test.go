@@ -198,7 +198,7 @@ func TestOutcomes(t *testing.T) {
 		want   event.Outcome
 	}{
 		"api error is no success":  {result(`"subtype":"success","is_error":true,"api_error_status":500,"result":"overloaded"`), event.Failed},
-		"max turns":                {result(`"subtype":"error_max_turns","is_error":true,"errors":["too many"]`), event.Failed},
+		"max turns":                {result(`"subtype":"error_max_turns","is_error":true,"errors":["too many"]`), event.BudgetExceeded},
 		"ends without a result":    {func(map[string]any, func(string)) bool { return false }, event.Lost},
 		"prints nonsense and ends": {func(_ map[string]any, print func(string)) bool { print("\xff{"); return false }, event.Lost},
 	} {

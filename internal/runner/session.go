@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"iter"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -61,16 +62,17 @@ type Session struct {
 	fault   error // the journal's first error; nothing is accepted after it
 	turn    *event.TurnFinished
 	usage   *event.Usage
-	stderr  string // the last line
-	stop    *stop  // why the session is being ended, if it is
-	ending  bool   // the agent was asked to leave
-	stay    bool   // an idle agent waits for another message
-}
+	meter   meter
+	heard   time.Time // when the agent's last line came
+	stderr  string    // the last line
+	stop    *stopped  // why the session is being ended, if it is
+	ending  bool      // the agent was asked to leave
+	stay    bool      // an idle agent waits for another message
+	over    bool      // the agent has ended: nothing but the session's end is journalled
+	left    error     // why the session was left without an end, if it was
 
-// stop is who or what ended a session before its agent did.
-type stop struct {
-	outcome event.Outcome
-	reason  string
+	stopAt   time.Time   // when a dead runner journalled stop
+	graceEnd *time.Timer // of an agent that was told to finish
 }
 
 // Done is closed when the session has ended and everything is journalled.
@@ -78,6 +80,11 @@ func (s *Session) Done() <-chan struct{} { return s.ended }
 
 // Result returns the session's last event, after Done.
 func (s *Session) Result() event.SessionFinished { <-s.ended; return s.final }
+
+// Left returns, after Done, why the session was left without an end: ErrLeft,
+// wrapped, when the engine is gone and the agent may still work. It is nil for a
+// session that has ended.
+func (s *Session) Left() error { <-s.ended; return s.left }
 
 // Events returns the session's journal from entry number from on, as it grows,
 // up to its last event or until ctx ends.
@@ -105,18 +112,21 @@ func (s *Session) Withdraw() (string, error) {
 func (s *Session) Interrupt(stay bool) error {
 	s.mu.Lock()
 	s.stay = stay
-	if !stay && s.stop == nil {
-		s.stop = &stop{event.Cancelled, "interrupted"}
+	var err error
+	if !stay {
+		err = s.stopBy(stopped{outcome: event.Cancelled, reason: "interrupted"})
 	}
 	s.mu.Unlock()
-	_, err := s.command(agent.Command{Kind: agent.Interrupt})
+	if err == nil {
+		_, err = s.command(agent.Command{Kind: agent.Interrupt})
+	}
 	return err
 }
 
 func (s *Session) command(c agent.Command) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending && c.Kind == agent.Message {
+	if s.over || s.ending && c.Kind == agent.Message {
 		return "", sandbox.ErrEnded
 	}
 	if c.Kind == agent.Message {
@@ -130,11 +140,11 @@ func (s *Session) command(c agent.Command) (string, error) {
 	return id, err
 }
 
-// do journals c and what the adapter makes of it, then sends.
-func (s *Session) do(c agent.Command) (string, error) {
+// do journals why, c and what the adapter makes of it as one group, then sends.
+func (s *Session) do(c agent.Command, why ...event.Data) (string, error) {
 	queued := event.CommandQueued{Command: c.ID, Kind: string(c.Kind), Text: c.Text, Priority: string(c.Priority)}
 	step := s.adapter.Do(c)
-	step.Events = append([]event.Data{queued}, step.Events...)
+	step.Events = slices.Concat(why, []event.Data{queued}, step.Events)
 	if err := s.apply(step, nil); err != nil {
 		return "", err
 	}
@@ -218,7 +228,10 @@ func (s *Session) signal(sig syscall.Signal) {
 // note keeps what the outcome depends on. s.mu is held.
 func (s *Session) note(events []event.Data) {
 	for _, d := range events {
+		s.meter.note(d)
 		switch d := d.(type) {
+		case event.SessionStopping:
+			s.noteStop(d)
 		case event.TurnStarted:
 			s.turn = nil
 		case event.TurnFinished:
@@ -243,6 +256,7 @@ func (s *Session) line(line []byte, size int, more bool) error {
 		s.sum = crc32.Update(s.sum, castagnoli, newline)
 	}
 	s.out += int64(size)
+	s.heard = time.Now()
 	raw := s.secrets.Bytes(line)
 	step := s.adapter.Line(preview(raw))
 	add := s.journal.Append
@@ -262,73 +276,6 @@ func preview(line []byte) []byte {
 		return line
 	}
 	return agent.Preview(line, previewString)
-}
-
-// settle asks an idle agent to leave, once. s.mu is held.
-func (s *Session) settle() error {
-	if s.ending || s.stay || !s.adapter.Idle() {
-		return nil
-	}
-	return s.leave()
-}
-
-// leave asks the agent to end and sees to it that it does. s.mu is held.
-func (s *Session) leave() error {
-	if s.ending {
-		return nil
-	}
-	s.ending = true
-	if _, err := s.do(agent.Command{ID: uuid.NewString(), Kind: agent.End}); err != nil {
-		return err
-	}
-	go s.insist()
-	return nil
-}
-
-// insist ends an agent that was asked to leave and does not.
-func (s *Session) insist() {
-	for _, next := range []func(context.Context) error{
-		func(ctx context.Context) error { return s.proc.Signal(ctx, syscall.SIGTERM) },
-		func(ctx context.Context) error { return s.proc.Kill(ctx) },
-	} {
-		select {
-		case <-s.ended:
-			return
-		case <-time.After(endMax):
-			_ = next(context.Background())
-		}
-	}
-}
-
-// End ends the session with outcome and reason: the agent's turn is interrupted
-// and the agent asked to leave; one that does not is ended by force.
-func (s *Session) End(outcome event.Outcome, reason string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stop == nil {
-		s.stop = &stop{outcome, reason}
-	}
-	s.stay = false
-	if s.ending || s.proc == nil {
-		return
-	}
-	if !s.adapter.Idle() {
-		_, _ = s.do(agent.Command{ID: uuid.NewString(), Kind: agent.Interrupt})
-	}
-	_ = s.leave()
-}
-
-// Kill ends the session at once.
-func (s *Session) Kill(outcome event.Outcome, reason string) {
-	s.mu.Lock()
-	if s.stop == nil {
-		s.stop = &stop{outcome, reason}
-	}
-	proc := s.proc
-	s.mu.Unlock()
-	if proc != nil {
-		_ = proc.Kill(context.Background())
-	}
 }
 
 // emit journals events of the runner's own.

@@ -28,6 +28,8 @@ var (
 	ErrFinished = errors.New("the session has ended")
 	// ErrBusy: another runner drives the session at this moment.
 	ErrBusy = errors.New("another runner drives this session")
+	// ErrLeft: the engine is gone, and the session's agent may still work.
+	ErrLeft = errors.New("left without an end")
 )
 
 // Record is what is known about a session before it begins. It is stored as
@@ -49,9 +51,16 @@ type Record struct {
 	Deadline    time.Time      `json:"deadline"`
 	OrphanAfter time.Duration  `json:"orphan_after"`
 	Limits      sandbox.Limits `json:"limits"`
+	Budget      Budget         `json:"budget,omitzero"`
+	Silence     time.Duration  `json:"silence,omitempty"` // that ends the session; 0: none does
+	// Continues is the id of the session whose conversation goes on here.
+	Continues string `json:"continues,omitempty"`
 }
 
-const resultFile = "result.json"
+const (
+	recordFile = "session.json"
+	resultFile = "result.json"
+)
 
 // Store is the directory of all sessions of one runner on one machine:
 //
@@ -129,7 +138,7 @@ func (s *Store) create(r Record) (*lock, error) {
 	}
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {
-		err = writeFileOnce(filepath.Join(dir, "session.json"), append(data, '\n'))
+		err = writeFileOnce(filepath.Join(dir, recordFile), append(data, '\n'))
 	}
 	if err != nil {
 		held.release()
@@ -147,14 +156,16 @@ func (s *Store) Load(id string) (Record, error) {
 	return s.load(full)
 }
 
-func (s *Store) load(id string) (Record, error) {
+func (s *Store) load(id string) (Record, error) { return loadRecord(s.dir(id)) }
+
+func loadRecord(dir string) (Record, error) {
 	var r Record
-	data, err := os.ReadFile(filepath.Join(s.dir(id), "session.json"))
+	data, err := os.ReadFile(filepath.Join(dir, recordFile))
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
 	if err != nil {
-		return r, fmt.Errorf("load session %s: %w", id, err)
+		return r, fmt.Errorf("load session %s: %w", filepath.Base(dir), err)
 	}
 	return r, nil
 }
@@ -192,7 +203,7 @@ func (s *Store) sweep() error {
 	ids, err := s.ids()
 	for _, id := range ids {
 		info, serr := os.Stat(s.dir(id))
-		_, rerr := os.Stat(filepath.Join(s.dir(id), "session.json"))
+		_, rerr := os.Stat(filepath.Join(s.dir(id), recordFile))
 		if errors.Is(rerr, fs.ErrNotExist) && serr == nil && time.Since(info.ModTime()) > time.Minute {
 			err = errors.Join(err, os.RemoveAll(s.dir(id)))
 		}
