@@ -34,6 +34,14 @@ type outcomeError struct{ outcome event.Outcome }
 
 func (e outcomeError) Error() string { return "the session ended: " + string(e.outcome) }
 
+// leftError is runner.ErrLeft of a session.
+type leftError struct {
+	error
+	session string
+}
+
+func (e leftError) Unwrap() error { return e.error }
+
 // errDetached: the person stopped watching a session that goes on.
 var errDetached = errors.New("detached")
 
@@ -65,7 +73,7 @@ func outcomeCode(o event.Outcome) int {
 	switch o {
 	case event.Succeeded:
 		return exitSucceeded
-	case event.Failed, event.Lost:
+	case event.Failed, event.Lost, event.Stalled:
 		return exitFailed
 	case event.Cancelled:
 		return exitCancelled
@@ -94,11 +102,14 @@ func isSilent(err error) bool {
 
 // hint says what to do about err, or nothing.
 func (a *app) hint(cmd *cobra.Command, err error) string {
+	var left leftError
 	switch {
 	case errors.As(err, new(usageError)):
 		return fmt.Sprintf("try: %s --help", cmd.CommandPath())
 	case errors.Is(err, runner.ErrNoSession):
 		return fmt.Sprintf("try: %s sessions ls", name)
+	case errors.As(err, &left):
+		return fmt.Sprintf("the agent may still work; when the engine is back: %s attach %s", name, short(left.session))
 	case errors.Is(err, sandbox.ErrUnavailable):
 		if host := a.getenv("DOCKER_HOST"); host != "" {
 			return fmt.Sprintf("hint: DOCKER_HOST is %s; is an engine running there, and may this user use it?", host)

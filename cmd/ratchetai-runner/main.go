@@ -20,7 +20,7 @@
 // whether it could do its work:
 //
 //	0    succeeded
-//	1    the agent failed, or ended without a result
+//	1    the agent failed, printed nothing for too long, or ended without a result
 //	2    wrong use: a flag, an argument, a workspace
 //	3    infrastructure: no engine, no login, no image, no disk
 //	4    cancelled

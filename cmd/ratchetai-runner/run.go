@@ -50,7 +50,7 @@ interrupts it; once more ends the session; a third time kills it.`,
   git diff | ratchetai-runner run --model codex --prompt-file - --quiet`,
 		Args: only(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			task, err := a.task(f)
+			task, err := a.task(cmd.Context(), f, cmd.Flags().Changed)
 			if err = errors.Join(view.check(), err); err != nil {
 				return usageError{err}
 			}
@@ -76,7 +76,10 @@ interrupts it; once more ends the session; a third time kills it.`,
 	flags.StringArrayVar(&f.mcpConfig, "mcp-config", nil, "JSON file with MCP servers ({\"mcpServers\": …}) for the agent; ${NAME} in it is an --env value; repeatable")
 	flags.StringVar(&f.credentials, "credentials", "auto", "the agent's login: mount (this user's login file), env (a variable), auto (what is there)")
 	flags.StringVar(&f.user, "user", "", "UID:GID that the agent runs as (default: the directory's owner)")
+	flags.StringVar(&f.resume, "resume", "", "continue the conversation of this session, or of a session's directory from elsewhere")
+	flags.StringVar(&f.fork, "fork", "", "likewise, in a copy: the earlier conversation stays as it is")
 	flags.DurationVar(&f.timeout, "timeout", runner.DefaultTimeout, "end the session after this time")
+	f.bounds.add(flags)
 	flags.DurationVar(&f.orphanAfter, "orphan-after", runner.DefaultOrphanAfter, "end the agent when no runner was there for this time")
 	flags.StringVar(&f.runtime, "runtime", "", "OCI runtime of the engine, such as runsc (default: the engine's)")
 	flags.BoolVar(&view.json, "json", false, "print events on stdout, one JSON object per line")

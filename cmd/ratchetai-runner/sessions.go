@@ -166,6 +166,7 @@ func printSession(w io.Writer, s runner.Summary, dir string) error {
 	row("title", s.Title)
 	row("state", state(s))
 	row("agent", agent)
+	row("continues", s.Continues)
 	row("workspace", s.Workspace)
 	row("user", s.User)
 	row("allowed", strings.Join(s.Allow, ", "))

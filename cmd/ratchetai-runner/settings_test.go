@@ -22,6 +22,10 @@ func sample(f *pflag.Flag) string {
 		return "7"
 	case "float64":
 		return "1.5"
+	case "USD":
+		return "2.5"
+	case "SIZE":
+		return "512MiB"
 	}
 	return "sample"
 }

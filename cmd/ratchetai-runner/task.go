@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,8 @@ type taskFlags struct {
 	timeout            time.Duration
 	orphanAfter        time.Duration
 	runtime            string
+	resume, fork       string
+	bounds             boundFlags
 }
 
 // The variables by which the vendors' tools are sent to another API, and those
@@ -57,15 +60,18 @@ var (
 
 // task makes a task of the flags. The error is a usageError that lists every
 // problem. The prompt is read last, because stdin can be read only once.
-func (a *app) task(f taskFlags) (runner.Task, error) {
+func (a *app) task(ctx context.Context, f taskFlags, changed func(string) bool) (runner.Task, error) {
+	origin, err := a.origin(ctx, &f, changed)
+	if err != nil {
+		return runner.Task{}, usageError{err}
+	}
 	var problems []error
 	note := func(err error) {
 		if err != nil {
 			problems = append(problems, err)
 		}
 	}
-	t := runner.Task{Title: f.title, Timeout: f.timeout, Orphan: f.orphanAfter, Runtime: f.runtime}
-	var err error
+	t := runner.Task{Title: f.title, Timeout: f.timeout, Orphan: f.orphanAfter, Runtime: f.runtime, Origin: origin, Fork: f.fork != ""}
 	if t.Kind, t.Model, err = agent.ParseModel(f.model); err != nil {
 		note(fmt.Errorf("--model: %w", err))
 	}
@@ -88,6 +94,13 @@ func (a *app) task(f taskFlags) (runner.Task, error) {
 	note(err)
 	t.AllowPaths, err = allowedPaths(t.Workspace, f.allowPaths)
 	note(err)
+	if origin != nil && !origin.Copied {
+		t.Limits = origin.Limits
+		if t.BaseURL == "" {
+			t.BaseURL = origin.Agent.BaseURL
+		}
+	}
+	note(f.bounds.task(&t))
 	note(positive("--timeout", f.timeout))
 	note(positive("--orphan-after", f.orphanAfter))
 	if err := errors.Join(append(problems, f.checkPrompt())...); err != nil {

@@ -90,6 +90,7 @@ type session interface {
 	Events(ctx context.Context, from uint64) iter.Seq2[journal.Entry, error]
 	Done() <-chan struct{}
 	Result() event.SessionFinished
+	Left() error
 }
 
 // drive shows a session that this process runs, to its end, and lets the person
@@ -133,6 +134,9 @@ func (w *watch) drive(ctx context.Context, s session, signals <-chan os.Signal, 
 	}
 	if err != nil {
 		w.app.log.WithError(err).Warn("the session's journal cannot be read")
+	}
+	if err := s.Left(); err != nil {
+		return leftError{err, w.id}
 	}
 	return ended(s.Result().Outcome)
 }

@@ -97,6 +97,8 @@ func (f *fakeSession) Events(ctx context.Context, from uint64) iter.Seq2[journal
 }
 
 // told waits until the session was told n things.
+func (f *fakeSession) Left() error { return nil }
+
 func (f *fakeSession) told(n int) {
 	for {
 		f.mu.Lock()

@@ -76,6 +76,6 @@ func (p *Probe) Takeover(ctx context.Context) error {
 // Close ends the program, and removes its sandbox and its session.
 func (p *Probe) Close() error {
 	s := p.session
-	s.finish(end{stop: &stop{event.Cancelled, "a probe, not an agent"}}, p.proc)
+	s.finish(end{stop: &stopped{outcome: event.Cancelled, reason: "a probe, not an agent"}}, p.proc)
 	return s.runner.Store.Remove(s.ID)
 }

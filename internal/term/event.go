@@ -73,6 +73,12 @@ func (p *Printer) aside(d event.Data) {
 		p.withdrawn(d)
 	case event.EgressDenied:
 		p.denied(d)
+	case event.BudgetWarned:
+		p.budgetWarned(d)
+	case event.SessionStopping:
+		if d.GraceMS > 0 {
+			p.line(&p.o.Err, seg{yellow, "! "}, d.Reason+"; the agent was told to finish", plain)
+		}
 	case event.Notice:
 		p.notice(d)
 	case event.ModelChanged, event.ContextCompacted, event.HookFinished, event.BackgroundStarted, event.BackgroundFinished:

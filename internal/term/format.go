@@ -49,14 +49,19 @@ func Cost(microUSD int64) string {
 	return fmt.Sprintf("$%d.%02d", cents/100, cents%100)
 }
 
-// Usage is "12.3k tokens · $0.12", or less where less is known.
+// Usage is "12.3k tokens · $0.12", or less where less is known. An estimated cost is
+// "~$0.12".
 func Usage(u event.Usage) string {
 	var parts []string
 	if n := u.TotalTokens(); n > 0 {
 		parts = append(parts, Tokens(n)+" tokens")
 	}
 	if u.CostMicroUSD > 0 {
-		parts = append(parts, Cost(u.CostMicroUSD))
+		cost := Cost(u.CostMicroUSD)
+		if u.CostBy == event.CostByEstimate {
+			cost = "~" + cost
+		}
+		parts = append(parts, cost)
 	}
 	return strings.Join(parts, " · ")
 }

@@ -84,7 +84,7 @@ func label(kind event.ToolKind, name string) string {
 // setUsage keeps a cost that only some events state.
 func (s *state) setUsage(u event.Usage) {
 	if u.CostMicroUSD == 0 {
-		u.CostMicroUSD = s.usage.CostMicroUSD
+		u.CostMicroUSD, u.CostBy = s.usage.CostMicroUSD, s.usage.CostBy
 	}
 	s.usage = u
 }

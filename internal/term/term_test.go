@@ -42,7 +42,8 @@ func story() []moment {
 		{0, event.ToolStarted{Call: "t1", Name: "Bash", Kind: event.KindShell, Title: "go test ./internal/parse -run TestParseEverythingThatHasALongName -count=1"}},
 		{0, event.ToolOutput{Call: "t1", Text: "FAIL"}},
 		{3200 * time.Millisecond, event.ToolFinished{Call: "t1", ExitCode: ptr(1), Output: "FAIL"}},
-		{0, event.UsageUpdated{Usage: *usage(11000, 345, 0)}},
+		{0, event.UsageUpdated{Usage: event.Usage{InputTokens: 11000, OutputTokens: 345, CostMicroUSD: 101000, CostBy: event.CostByEstimate}}},
+		{0, event.BudgetWarned{Budget: event.BudgetCost, Used: 101000, Limit: 120000}},
 		{0, event.PlanUpdated{Steps: []event.PlanStep{{Text: "find it", Status: "completed"}, {Text: "fix it", Status: "in_progress"}, {Text: "test it", Status: "pending"}}}},
 		{0, event.EgressDenied{Host: "evil.example", Port: 443, Method: "CONNECT", Reason: "egress to evil.example:443 is not allowed; allow it with --allow-host evil.example:443"}},
 		{0, event.EgressDenied{Host: "evil.example", Port: 443, Method: "CONNECT", Reason: "egress to evil.example:443 is not allowed; allow it with --allow-host evil.example:443"}},
@@ -70,6 +71,8 @@ func story() []moment {
 		{0, event.BackgroundFinished{Task: "b1", Status: "completed", Summary: "exit code 0"}},
 		{0, event.LimitUpdated{Window: "five_hour", UsedPercent: ptr(93.0), ResetsAt: "2026-01-02T17:30:00Z", Status: "allowed"}},
 		{0, event.TurnFinished{Status: event.TurnCompleted, Text: "Done. The parser took every line for a comment.", Usage: usage(12000, 400, 123400)}},
+		{0, event.BudgetOverrun{Budget: event.BudgetCost, Used: 123400, Limit: 120000}},
+		{0, event.SessionStopping{Outcome: event.BudgetExceeded, Reason: "the cost budget is used up: $0.1234 of $0.12", GraceMS: 120000}},
 		{0, event.CommandQueued{Command: "c3", Kind: "end"}},
 		{0, event.SessionFinished{Outcome: event.Succeeded, ExitCode: ptr(0), Result: "Done. The parser took every line for a comment.", Usage: usage(12000, 400, 123400), DurationMS: 70420}},
 	}
