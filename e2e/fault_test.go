@@ -15,6 +15,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/e2e/modelapi"
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
 )
 
 // wire is a unix socket in front of the engine's that can be cut.
@@ -151,13 +152,13 @@ func TestEngineAway(t *testing.T) {
 }
 
 // TestEngineGone cuts the runner from its engine for good: it says so within a
-// minute. The agent's container goes when the engine is back.
+// minute and leaves the agent to its work, for an attach when the engine is back.
 func TestEngineGone(t *testing.T) {
 	bothAgents(t, func(t *testing.T, kind agent.Kind) {
-		b := setup(t, kind, modelapi.Shell("echo working; sleep 300"), modelapi.Text("not reached"))
+		b := setup(t, kind, modelapi.Shell("echo working; sleep 50; echo worked"), modelapi.Text("worked on"))
 		w := b.newWire()
 		c := b.start(b.runArgs("--timeout", "10m")...)
-		b.awaitTool("sleep 300")
+		b.awaitTool("sleep 50")
 		cut := time.Now()
 		w.set(true)
 		r := b.finish(c)
@@ -165,15 +166,18 @@ func TestEngineGone(t *testing.T) {
 		if took := time.Since(cut); took > time.Minute {
 			t.Errorf("said so after %s", took)
 		}
-		end := all[event.SessionFinished](b, b.session())[0]
-		if end.Outcome != event.Errored || !strings.Contains(end.Reason, "engine does not answer") {
+		id := b.session()
+		if !strings.Contains(r.stderr, "engine does not answer") || !strings.Contains(r.stderr, "attach "+id[len(id)-12:]) {
+			t.Errorf("stderr: %s", r.stderr)
+		}
+		if sum, err := b.store.Summary(id); err != nil || sum.State != runner.Orphaned {
+			t.Errorf("the session is %s, %v", sum.State, err)
+		}
+		w.set(false)
+		b.run("sessions", "ls").want(t, 0) // which leaves an agent that works
+		b.run("attach", id).want(t, 0)
+		if end := all[event.SessionFinished](b, id)[0]; end.Outcome != event.Succeeded || end.Result != "worked on" {
 			t.Errorf("ended %+v", end)
 		}
-		t.Logf("after %s: %s", time.Since(cut).Round(time.Second), end.Reason)
-		w.set(false)
-		if list := b.containers(); len(list) != 1 {
-			t.Errorf("%d containers, want the one that nobody could end", len(list))
-		}
-		b.sweep()
 	})
 }
