@@ -59,9 +59,9 @@ func TestOriginCarriesTranscriptsOnly(t *testing.T) {
 			t.Errorf("conversation %s goes on as %s", s.Agent.Conversation, next.Agent.Conversation)
 		}
 		var got []string
-		top := filepath.Join(b.Store.dir(next.ID), "home")
+		top := filepath.Join(b.Store.dir(next.ID), "home") // with every session's own settings of git in it
 		filepath.Walk(top, func(path string, info os.FileInfo, err error) error {
-			if err == nil && info.Mode().IsRegular() {
+			if err == nil && info.Mode().IsRegular() && !strings.HasPrefix(path, filepath.Join(top, ".config")) {
 				got = append(got, strings.TrimPrefix(path, top))
 			}
 			return err
