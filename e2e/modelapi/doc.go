@@ -37,8 +37,10 @@
 // only with a Retry-After, 401, 403 and 404 five times (6 s), 500 and 529
 // twenty-nine times (28 s). Repeat(-1) is safe.
 //
-// Not here: real models, token checks (every token is accepted), OAuth, zstd
-// bodies (ChatGPT login), websockets (answered 426, upon which Codex falls back to
+// Any token is accepted, except that those of [Server.ClaudeLogin] and
+// [Server.CodexLogin] end and can be renewed. A [Front] has the vendors' names.
+//
+// Not here: real models, websockets (answered 426, upon which Codex falls back to
 // HTTP at once), and a judgement of what the agent sent: tests read [Server.Requests].
 //
 // Shapes were taken from the requests of Claude Code 2.1.330 and Codex 0.169.0.

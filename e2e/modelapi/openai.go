@@ -112,5 +112,5 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 // serveModels lists no models: Codex then keeps to those it was built with.
 func (s *Server) serveModels(w http.ResponseWriter, r *http.Request) {
 	s.take(r, nil, "", true)
-	writeJSON(w, nil, object{"object": "list", "data": []object{}})
+	writeJSON(w, nil, object{"object": "list", "data": []object{}, "models": []object{}})
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // maxBody bounds what one request may send; the vendors' own limit is 32 MB.
@@ -22,6 +24,7 @@ type Server struct {
 	mux      *http.ServeMux
 	done     chan struct{} // closed when the accept loop has ended; nothing is sent
 	handlers sync.WaitGroup
+	logins   logins
 
 	mu      sync.Mutex
 	scripts scripts
@@ -36,7 +39,7 @@ func New(turns ...Turn) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model api: %w", err)
 	}
-	s := &Server{listener: listener, done: make(chan struct{}), scripts: newScripts(turns)}
+	s := &Server{listener: listener, done: make(chan struct{}), scripts: newScripts(turns), logins: newLogins()}
 	s.mux = s.routes()
 	s.http = &http.Server{Handler: s}
 	go func() {
@@ -90,11 +93,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("HEAD /{$}", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("POST /v1/messages", s.serveMessages)
-	mux.HandleFunc("POST /v1/messages/count_tokens", s.serveCountTokens)
-	mux.HandleFunc("POST /v1/responses", s.serveResponses)
-	mux.HandleFunc("GET /v1/responses", s.serveUpgrade)
-	mux.HandleFunc("GET /v1/models", s.serveModels)
+	mux.HandleFunc("POST /v1/messages", s.checked(anthropic, s.serveMessages))
+	mux.HandleFunc("POST /v1/messages/count_tokens", s.checked(anthropic, s.serveCountTokens))
+	for _, base := range []string{"/v1", "/backend-api/codex"} { // with a key, with a ChatGPT login
+		mux.HandleFunc("POST "+base+"/responses", s.checked(openai, s.serveResponses))
+		mux.HandleFunc("GET "+base+"/responses", s.checked(openai, s.serveUpgrade))
+		mux.HandleFunc("GET "+base+"/models", s.checked(openai, s.serveModels))
+	}
+	mux.HandleFunc("POST /v1/oauth/token", s.serveToken)
+	mux.HandleFunc("POST /oauth/token", s.serveToken)
+	mux.HandleFunc("GET /api/oauth/profile", s.checked(anthropic, s.serveProfile))
+	mux.HandleFunc("GET /backend-api/wham/accounts/check", s.checked(openai, s.serveAccounts))
 	mux.HandleFunc("/", s.serveNotFound)
 	return mux
 }
@@ -106,8 +115,18 @@ func (s *Server) serveNotFound(w http.ResponseWriter, r *http.Request) {
 	writeError(w, vendorOf(r), Turn{Status: http.StatusNotFound})
 }
 
+// readBody decompresses what Codex sends with a ChatGPT login.
 func readBody(w http.ResponseWriter, r *http.Request) []byte {
-	body, _ := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // a broken body fails to decode
+	var in io.Reader = http.MaxBytesReader(w, r.Body, maxBody)
+	if r.Header.Get("Content-Encoding") == "zstd" {
+		plain, err := zstd.NewReader(in)
+		if err != nil {
+			return nil
+		}
+		defer plain.Close()
+		in = io.LimitReader(plain, maxBody)
+	}
+	body, _ := io.ReadAll(in) // a broken body fails to decode
 	return body
 }
 

@@ -113,7 +113,7 @@ func TestOtherPaths(t *testing.T) {
 		status       int
 	}{
 		{"HEAD", "/", 200}, {"GET", "/v1/models", 200}, {"GET", "/v1/responses", 426},
-		{"GET", "/api/oauth/profile", 404}, {"POST", "/v1/messages/count_tokens", 200}, {"POST", "/v1/messages", 400},
+		{"GET", "/api/oauth/usage", 404}, {"POST", "/v1/messages/count_tokens", 200}, {"POST", "/v1/messages", 400},
 	} {
 		r, _ := http.NewRequestWithContext(t.Context(), c.method, s.URL()+c.path, nil)
 		res, err := http.DefaultTransport.RoundTrip(r)
