@@ -1,6 +1,7 @@
 package sandboxtest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,7 @@ import (
 //	faketunnel [orphan]   offer PID 1 a tunnel; print "refused" or "accepted"
 //	fakerunner            connect to PID 1's socket; likewise
 //	spin                  use a processor
+//	terminal              print the terminal's size at every change and each line that is typed, end at "bye"
 func runReal(in Inside) int {
 	var err error
 	switch in.Args[0] {
@@ -48,6 +50,8 @@ func runReal(in Inside) int {
 		err = fakeTunnel(in)
 	case "fakerunner":
 		err = fakeRunner(in)
+	case "terminal":
+		err = atTerminal(in)
 	case "spin":
 		for { //nolint:staticcheck // it is what it is for
 		}
@@ -59,6 +63,37 @@ func runReal(in Inside) int {
 		return 2
 	}
 	return 0
+}
+
+// atTerminal is the probe of Docker.Attend.
+func atTerminal(in Inside) error {
+	size := func() string {
+		w, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("size %dx%d", w.Col, w.Row)
+	}
+	typed := make(chan string)
+	go func() {
+		for lines := bufio.NewScanner(in.Stdin); lines.Scan(); {
+			typed <- lines.Text()
+		}
+	}()
+	for last := ""; ; {
+		if now := size(); now != last {
+			fmt.Fprintln(in.Stdout, now)
+			last = now
+		}
+		select {
+		case line := <-typed:
+			fmt.Fprintf(in.Stdout, "typed %q\n", line)
+			if line == "bye" {
+				return nil
+			}
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // Facts is what a process in a sandbox finds out about it.
