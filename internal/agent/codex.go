@@ -55,6 +55,8 @@ type codex struct {
 	goalActive bool // the thread has a goal that is not reached
 }
 
+const codexBinary = "/opt/ratchetai/codex/bin/codex"
+
 // codexPhase is how far the handshake is.
 type codexPhase int
 
@@ -102,7 +104,7 @@ func newCodex(o Options) Adapter {
 // CODEX_HOME: the server ignores OPENAI_API_KEY and CODEX_API_KEY.
 func (c *codex) Process() Process {
 	argv := []string{
-		"/opt/ratchetai/codex/bin/codex", "app-server",
+		codexBinary, "app-server",
 		// Without a network it would wait for ever.
 		"--disable", "unbounded_connection_retries",
 		// They call hosts that a session does not need.

@@ -52,7 +52,13 @@ func findMount(kind string, getenv func(string) string, home string, now time.Ti
 		}
 		dir = filepath.Join(home, a.dir)
 	}
-	src := Source{Agent: kind, Mode: ModeMount, Path: filepath.Join(dir, a.file)}
+	return find(Source{Agent: kind, Mode: ModeMount, Path: filepath.Join(dir, a.file)}, now)
+}
+
+// find checks the login file of src.
+func find(src Source, now time.Time) (Source, error) {
+	kind := src.Agent
+	a, _ := lookup(kind)
 	data, err := readFile(src.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
@@ -88,13 +94,23 @@ func FindEnv(kind string, getenv func(string) string) (Source, error) {
 	return Source{}, fmt.Errorf("%w for %s: none of %s is set", ErrNoLogin, kind, strings.Join(a.vars, ", "))
 }
 
+// File is the name of kind's login file.
+func File(kind string) string {
+	a, _ := lookup(kind)
+	return a.file
+}
+
 // check returns ErrExpired when l is of no use any more.
 func (l login) check(src Source, now time.Time) error {
 	if l.expires.IsZero() || now.Before(l.expires) {
 		return nil
 	}
 	a, _ := lookup(src.Agent)
-	return fmt.Errorf("%w: %s ended at %s; %s", ErrExpired, src.Path, l.expires.UTC().Format(time.RFC3339), a.renew)
+	todo := a.renew
+	if src.Account != "" {
+		todo = src.again()
+	}
+	return fmt.Errorf("%w: %s ended at %s; %s", ErrExpired, src.Path, l.expires.UTC().Format(time.RFC3339), todo)
 }
 
 // readFile reads a login file. It follows links, which people have there, and

@@ -18,6 +18,9 @@ type login struct {
 	projected []byte    // the file without refresh tokens and other services' logins
 	secrets   []string  // every token and key in the file
 	expires   time.Time // of the access token; zero is unknown or never
+	access    string
+	renewable bool   // it holds a refresh token
+	plan      string // the subscription, as the vendor calls it; empty: unknown
 }
 
 // parse reads a login file. ErrNoLogin means that it holds no token, as after a
@@ -28,25 +31,30 @@ func parse(kind string, data []byte) (login, error) {
 		return login{}, err
 	}
 	var l login
-	var access string
 	switch kind {
 	case Claude:
 		oauth, _ := root["claudeAiOauth"].(map[string]any)
-		if access = text(oauth["accessToken"]); access == "" {
+		if l.access = text(oauth["accessToken"]); l.access == "" {
 			return login{}, ErrNoLogin
 		}
 		l.expires = unixMilli(oauth["expiresAt"])
+		l.renewable, l.plan = text(oauth["refreshToken"]) != "", text(oauth["subscriptionType"])
 	case Codex:
 		tokens, _ := root["tokens"].(map[string]any)
-		access = text(tokens["access_token"])
-		if access == "" && text(root["OPENAI_API_KEY"]) == "" {
+		l.access = text(tokens["access_token"])
+		if l.access == "" && text(root["OPENAI_API_KEY"]) == "" {
 			return login{}, ErrNoLogin
 		}
-		l.expires = jwtExpiry(access)
+		l.expires = unixSeconds(jwtClaims(l.access)["exp"])
+		auth, _ := jwtClaims(text(tokens["id_token"]))["https://api.openai.com/auth"].(map[string]any)
+		l.renewable, l.plan = text(tokens["refresh_token"]) != "", text(auth["chatgpt_plan_type"])
+		if l.access == "" {
+			l.plan = "API key"
+		}
 	}
 	s := newScrubber(root)
 	l.secrets = s.secrets
-	if s.leaks(access) {
+	if s.leaks(l.access) {
 		return login{}, fmt.Errorf("%w: the access token holds the refresh token", ErrMalformed)
 	}
 	delete(root, "mcpOAuth") // Claude keeps the logins of other services there
@@ -94,24 +102,29 @@ func unixMilli(v any) time.Time {
 	return time.UnixMilli(int64(ms))
 }
 
-// jwtExpiry returns the claim exp of a JWT, unverified; zero for other tokens.
-func jwtExpiry(token string) time.Time {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return time.Time{}
-	}
-	claims, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-	if err != nil {
-		return time.Time{}
-	}
-	root, err := decode(claims)
-	if err != nil {
-		return time.Time{}
-	}
-	n, _ := root["exp"].(json.Number)
+// unixSeconds reads a time in seconds; zero if v is none.
+func unixSeconds(v any) time.Time {
+	n, _ := v.(json.Number)
 	sec, err := n.Float64()
 	if err != nil || sec <= 0 || sec > 253402300799 {
 		return time.Time{}
 	}
 	return time.Unix(int64(sec), 0)
+}
+
+// jwtClaims returns the claims of a JWT, unverified; nil for other tokens.
+func jwtClaims(token string) map[string]any {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil
+	}
+	data, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil {
+		return nil
+	}
+	claims, err := decode(data)
+	if err != nil {
+		return nil
+	}
+	return claims
 }

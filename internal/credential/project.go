@@ -25,7 +25,7 @@ type Options struct {
 type Projection struct {
 	// Dir is to be mounted read-only at a fixed path of the sandbox; empty when
 	// the login is a variable only. It holds nothing else and stays the same
-	// directory when the login is renewed.
+	// directory when the login is renewed. In mode host-dir it is the host's.
 	Dir string
 	// Links says which names in the agent's config directory have to be links
 	// to which files in the mount.
@@ -60,7 +60,7 @@ func Project(src Source, dir string, opts Options) (*Projection, error) {
 		return p, nil
 	}
 	p.Dir, p.Links = dir, map[string]string{a.file: a.file}
-	if err := p.makeDir(); err != nil {
+	if err := p.prepare(); err != nil {
 		return nil, fmt.Errorf("project the %s login: %w", src.Agent, err)
 	}
 	data, err := p.load()
@@ -103,6 +103,21 @@ func (p *Projection) load() ([]byte, error) {
 		return encode(map[string]string{"OPENAI_API_KEY": p.src.value})
 	}
 	return readFile(p.src.Path)
+}
+
+// prepare makes p.Dir, or sets it to the host's.
+func (p *Projection) prepare() error {
+	if p.src.Mode != ModeHostDir {
+		return p.makeDir()
+	}
+	// The link in the sandbox leads into the mount and no further.
+	path, err := filepath.EvalSymlinks(p.src.Path)
+	if err != nil {
+		return err
+	}
+	a, _ := lookup(p.src.Agent)
+	p.Dir, p.Links = filepath.Dir(path), map[string]string{a.file: filepath.Base(path)}
+	return nil
 }
 
 func (p *Projection) makeDir() error {
@@ -148,8 +163,10 @@ func (p *Projection) remember(secrets []string) (added bool) {
 // write replaces the projected file by l, the login in data.
 func (p *Projection) write(data []byte, l login) error {
 	a, _ := lookup(p.src.Agent)
-	if err := p.replace(filepath.Join(p.Dir, a.file), l.projected); err != nil {
-		return err
+	if p.src.Mode != ModeHostDir {
+		if err := p.replace(filepath.Join(p.Dir, a.file), l.projected); err != nil {
+			return err
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,8 +175,14 @@ func (p *Projection) write(data []byte, l login) error {
 }
 
 // replace gives the file at path a new content by renaming another over it.
-func (p *Projection) replace(path string, content []byte) (err error) {
-	f, err := os.CreateTemp(p.Dir, tempPattern) // mode 0600
+func (p *Projection) replace(path string, content []byte) error {
+	return replace(path, content, p.chown)
+}
+
+// replace is also for other files of this package; chown gets the new file's
+// name while nobody else knows it.
+func replace(path string, content []byte, chown func(string) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), tempPattern) // mode 0600
 	if err != nil {
 		return err
 	}
@@ -172,7 +195,7 @@ func (p *Projection) replace(path string, content []byte) (err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err = p.chown(f.Name()); err != nil {
+	if err = chown(f.Name()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

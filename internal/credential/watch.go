@@ -34,7 +34,7 @@ func (p *Projection) Watch(ctx context.Context, on Callbacks) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if p.src.Mode == ModeMount {
+			if p.src.Mode != ModeEnv {
 				w.look()
 			}
 		}

@@ -223,6 +223,7 @@ func (s *Session) finish(e end, proc sandbox.Process) {
 	if proc != nil {
 		_ = proc.Close()
 	}
+	s.keeper.end() // it may have something to say, and nothing follows the end
 	s.emit(append(s.violations(), s.final)...)
 	s.close()
 }
@@ -233,6 +234,7 @@ func (s *Session) finish(e end, proc sandbox.Process) {
 func (s *Session) close() {
 	defer close(s.ended)
 	s.cancel()
+	s.keeper.end()
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupMax)
 	defer cancel()
 	dir := s.runner.Store.dir(s.ID)

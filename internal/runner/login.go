@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,17 +15,66 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 )
 
-// login finds the host's login for an agent; mode "" prefers a file to a variable.
-func (r *Runner) login(kind agent.Kind, mode credential.Mode) (credential.Source, error) {
-	switch mode {
-	case "":
-		return credential.Find(string(kind), r.Getenv, r.Home)
-	case credential.ModeMount:
-		return credential.FindMount(string(kind), r.Getenv, r.Home)
-	case credential.ModeEnv:
-		return credential.FindEnv(string(kind), r.Getenv)
+// hostDirHazard is said at the start of every session in mode host-dir.
+const hostDirHazard = "--credentials host-dir: the agent can read all of the login's directory at " + loginDir +
+	", the refresh token included; whoever gets that out can use this login and end it here"
+
+// Login finds the login that t would have: that of t.Account, or else the host's,
+// or else the account "default", or else a variable's. A login that has ended and
+// can be renewed is one.
+func (r *Runner) Login(t Task) (credential.Source, error) {
+	return r.login(Record{Agent: agent.Options{Kind: t.Kind}, Login: string(t.Login), Account: t.Account})
+}
+
+func (r *Runner) login(rec Record) (credential.Source, error) {
+	src, err := r.findLogin(string(rec.Agent.Kind), credential.Mode(rec.Login), rec.Account)
+	if errors.Is(err, credential.ErrExpired) && credential.Describe(src, nil).Renewable {
+		err = nil
 	}
-	return credential.Source{}, fmt.Errorf("unknown credential mode %q: use mount or env", mode)
+	if credential.Mode(rec.Login) == credential.ModeHostDir {
+		src.Mode = credential.ModeHostDir
+	}
+	return src, err
+}
+
+func (r *Runner) findLogin(kind string, mode credential.Mode, account string) (credential.Source, error) {
+	accounts := r.Store.Accounts()
+	switch {
+	case mode == credential.ModeEnv && account != "":
+		return credential.Source{}, errors.New("an account is no variable: leave out --account or --credentials env")
+	case mode == credential.ModeEnv:
+		return credential.FindEnv(kind, r.Getenv)
+	case account != "":
+		return accounts.Find(kind, account)
+	}
+	src, err := credential.FindMount(kind, r.Getenv, r.Home)
+	if !errors.Is(err, credential.ErrNoLogin) {
+		return src, err
+	}
+	if own, ownErr := accounts.Find(kind, credential.DefaultAccount); !errors.Is(ownErr, credential.ErrNoLogin) {
+		return own, ownErr
+	}
+	if mode == "" {
+		if env, envErr := credential.FindEnv(kind, r.Getenv); envErr == nil {
+			return env, nil
+		}
+	}
+	return src, err
+}
+
+// Accounts are the logins of the runner's own.
+func (s *Store) Accounts() credential.Accounts {
+	return credential.Accounts(filepath.Join(s.root, "accounts"))
+}
+
+// renewEnded renews a login that ended before the session began.
+func (r *Runner) renewEnded(ctx context.Context, s *Session, login credential.Source) error {
+	if login.Mode == credential.ModeEnv {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, helperTime)
+	defer cancel()
+	return r.keeper(login, s.Image, s.Permit, nil).Now(ctx)
 }
 
 // project gives the session what it may have of a login, now and whenever the
@@ -32,6 +82,9 @@ func (r *Runner) login(kind agent.Kind, mode credential.Mode) (credential.Source
 func (r *Runner) project(s *Session, login credential.Source) (*credential.Projection, error) {
 	owner, err := ownerFor(s.User)
 	if err != nil {
+		return nil, err
+	}
+	if err := readable(s.User, login); err != nil {
 		return nil, err
 	}
 	dir := r.Store.dir(s.ID)
@@ -43,6 +96,7 @@ func (r *Runner) project(s *Session, login credential.Source) (*credential.Proje
 	if err := linkLogin(filepath.Join(dir, "home"), s.Agent.Kind, p.Links, owner); err != nil {
 		return nil, fmt.Errorf("prepare the agent's home: %w", err)
 	}
+	r.keep(s, login)
 	go p.Watch(s.ctx, credential.Callbacks{
 		Secrets: func(secrets [][]byte) { s.secrets.Add(secrets...) },
 		Problem: func(err error) {
@@ -50,6 +104,22 @@ func (r *Runner) project(s *Session, login credential.Source) (*credential.Proje
 		},
 	})
 	return p, nil
+}
+
+// readable fails if the agent could not read the login's file in mode host-dir.
+func readable(user string, login credential.Source) error {
+	if login.Mode != credential.ModeHostDir {
+		return nil
+	}
+	owner, err := fileUser(login.Path)
+	if err != nil {
+		return err
+	}
+	uid, _, _ := strings.Cut(user, ":")
+	if have, _, _ := strings.Cut(owner, ":"); have != uid {
+		return fmt.Errorf("--credentials host-dir: %s belongs to uid %s and the agent runs as uid %s; use --user %s, or --credentials mount", login.Path, have, uid, owner)
+	}
+	return nil
 }
 
 // secretsFile holds, while a session runs, the secrets that came from the

@@ -22,7 +22,7 @@ type Probe struct {
 // Probe starts command instead of t's agent. change, if not nil, has the last
 // word on the sandbox: tests weaken it. Close must be called in the end.
 func (r *Runner) Probe(ctx context.Context, t Task, command []string, change func(*sandbox.Spec)) (*Probe, error) {
-	login, err := r.login(t.Kind, t.Login)
+	login, err := r.Login(t)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (p *Probe) Dir() string { return p.session.runner.Store.dir(p.session.ID) }
 func (p *Probe) Takeover(ctx context.Context) error {
 	_ = p.proc.Close()
 	r := p.session.runner
-	login, err := r.login(p.task.Kind, p.task.Login)
+	login, err := r.Login(p.task)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -70,6 +69,7 @@ type Task struct {
 	// unreported though package workspace guards them.
 	AllowPaths []string
 	Login      credential.Mode
+	Account    string        // one of the runner's own; empty: the host's login
 	Timeout    time.Duration // 0: DefaultTimeout
 	Orphan     time.Duration // 0: DefaultOrphanAfter
 	Limits     sandbox.Limits
@@ -84,7 +84,7 @@ type Task struct {
 // session goes on after ctx ends. When Start fails, the session and the reason
 // are in the store, unless it could not even be created.
 func (r *Runner) Start(ctx context.Context, t Task) (*Session, error) {
-	login, err := r.login(t.Kind, t.Login)
+	login, err := r.Login(t)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,8 @@ func record(t Task) Record {
 		ID: id.String(), Title: t.Title, Created: time.Now().UTC(),
 		Agent:     agent.Options{Kind: t.Kind, Model: t.Model, Conversation: uuid.NewString(), BaseURL: t.BaseURL, MCP: t.MCP.Names()},
 		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, AllowPaths: t.AllowPaths,
-		Login: string(t.Login), Limits: t.Limits, OrphanAfter: t.Orphan, Budget: t.Budget, Silence: max(t.Silence, 0),
+		Login: string(t.Login), Account: t.Account, Image: t.Image, Limits: t.Limits, OrphanAfter: t.Orphan, Budget: t.Budget,
+		Silence: max(t.Silence, 0),
 	}
 	if t.Silence == 0 {
 		rec.Silence = DefaultSilence
@@ -189,6 +190,9 @@ func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credentia
 	if err := r.carry(s, t.Origin); err != nil {
 		return err
 	}
+	if err := r.renewEnded(ctx, s, login); err != nil {
+		return err
+	}
 	spec, err := r.prepare(s, t, login)
 	if err != nil {
 		return err
@@ -205,6 +209,9 @@ func (r *Runner) prepare(s *Session, t Task, login credential.Source) (sandbox.S
 	projected, err := r.project(s, login)
 	if err != nil {
 		return sandbox.Spec{}, err
+	}
+	if login.Mode == credential.ModeHostDir {
+		s.emit(event.Notice{Kind: "warning", Text: hostDirHazard})
 	}
 	secrets := slices.Concat(secretValues(slices.Concat(projected.Env, t.Env)), t.MCP.Secrets)
 	s.secrets.Add(secrets...)
@@ -273,6 +280,8 @@ func (r *Runner) Attach(ctx context.Context, id string) (*Session, error) {
 		return nil, err
 	}
 	if err := r.takeOver(ctx, s); err != nil {
+		s.cancel()
+		s.keeper.end()
 		s.journal.Close()
 		held.release()
 		return nil, fmt.Errorf("session %s: %w", rec.ID, err)
@@ -287,8 +296,10 @@ func (r *Runner) takeOver(ctx context.Context, s *Session) error {
 	}
 	s.secrets.Add(secrets...)
 	// Tokens that were renewed meanwhile must be known before a line is read.
-	if login, err := r.login(s.Agent.Kind, credential.Mode(s.Login)); err == nil {
-		if _, err := r.project(s, login); err != nil {
+	if login, err := r.login(s.Record); err == nil {
+		// One that cannot be renewed now does not keep the session from its end.
+		_ = r.renewEnded(ctx, s, login)
+		if _, err := r.project(s, login); err != nil && !errors.Is(err, credential.ErrExpired) {
 			return err
 		}
 	}
@@ -332,12 +343,7 @@ func (r *Runner) Sweep(ctx context.Context) (int, error) {
 	for _, c := range containers {
 		running[c.ID] = c.Running
 	}
-	_, err = sandbox.Reap(ctx, r.Engine, r.Store.runner, func(c sandbox.Info) bool {
-		// An end is recorded after the container is removed, unless the engine was
-		// away then, or made the container after its runner had been killed.
-		_, err := os.Stat(r.Store.dir(c.ID))
-		return err == nil && finished(r.Store.dir(c.ID)) == nil
-	})
+	_, err = sandbox.Reap(ctx, r.Engine, r.Store.runner, r.owned)
 	all, lerr := r.Store.List()
 	swept := 0
 	for _, sum := range all {
@@ -355,5 +361,5 @@ func (r *Runner) Sweep(ctx context.Context) (int, error) {
 		<-s.Done()
 		swept++
 	}
-	return swept, errors.Join(err, lerr, r.Store.releaseEnded(), r.Store.sweep())
+	return swept, errors.Join(err, lerr, r.Store.releaseEnded(), r.Store.sweep(), r.sweepHelpers(running))
 }

@@ -47,7 +47,10 @@ type Session struct {
 	ctx    context.Context // until the end; for what serves the agent meanwhile
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when the last event is journalled
-	final  event.SessionFinished
+
+	keeper keeping // renews the login
+
+	final event.SessionFinished
 
 	// mu orders everything that the adapter and the journal see.
 	mu      sync.Mutex

@@ -47,6 +47,10 @@ type Record struct {
 	// AllowPaths are guarded paths of the workspace that stay writable.
 	AllowPaths []string `json:"allow_paths,omitempty"`
 	Login      string   `json:"login,omitempty"` // credential mode
+	// Account is one of the runner's own logins; empty: the host's.
+	Account string `json:"account,omitempty"`
+	// Image is what the sandbox started from.
+	Image string `json:"image,omitempty"`
 	// Deadline ends the session wherever its runner is.
 	Deadline    time.Time      `json:"deadline"`
 	OrphanAfter time.Duration  `json:"orphan_after"`
@@ -65,6 +69,8 @@ const (
 // Store is the directory of all sessions of one runner on one machine:
 //
 //	runner-id                   who owns the containers
+//	accounts/                   logins of the runner's own, credential.Accounts
+//	helpers/                    of sandboxes that are no session's, while they run
 //	sessions/ID/session.json    Record
 //	           /lock            held by the runner that drives the session
 //	           /journal.ndjson  what happened

@@ -60,6 +60,19 @@ func WorkspaceUser(dir string) (string, error) {
 	return fmt.Sprintf("%d:%d", st.Uid, st.Gid), nil
 }
 
+// fileUser returns "UID:GID" of the owner of the file at path.
+func fileUser(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "", fmt.Errorf("the owner of %s is unknown here", path)
+	}
+	return fmt.Sprintf("%d:%d", st.Uid, st.Gid), nil
+}
+
 // instructions returns the workspace's AGENTS.md, or "" without one. The file is
 // hostile: links out of the workspace and anything but regular files are ignored.
 func instructions(dir string) string {
