@@ -10,8 +10,9 @@
 // the agents' binaries: `make test`. The binary is the one that
 // RATCHETAI_RUNNER names, or is built. Other settings:
 //
-//	RATCHETAI_KILLS=1000   how often the kill loop kills a runner (default 200)
-//	RATCHETAI_AWAY=60s     how long a runner is away in mid-turn (default 20s)
+//	RATCHETAI_KILLS=1000    how often the kill loop kills a runner (default 200)
+//	RATCHETAI_AWAY=60s      how long a runner is away in mid-turn (default 20s)
+//	RATCHETAI_LOGIN_TIME=1h how long sessions share a login of 40 s (default 2m)
 //
 // Every test ends with the same inspection (inspect_test.go): the journal is
 // complete and consistent, nothing is left of the sandbox, and the workspace

@@ -67,8 +67,8 @@ func (a *app) root() *cobra.Command {
 	c.SetErr(a.Err)
 	c.PersistentFlags().BoolVar(&a.verbose, "verbose", false, "show the agent's stderr, and log what the runner does")
 	c.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default: ~/.config/ratchetai-runner/config.yaml)")
-	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.imagesCommand(), a.decodeCommand(),
-		a.configCommand(), a.doctorCommand(), a.selftestCommand(), a.versionCommand())
+	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.loginCommand(), a.loginsCommand(),
+		a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.doctorCommand(), a.selftestCommand(), a.versionCommand())
 	return c
 }
 

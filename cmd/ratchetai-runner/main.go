@@ -5,6 +5,8 @@
 //	attach       take over a session whose runner is gone, or watch one
 //	sessions     list, show and remove sessions: ls, show, rm
 //	logs         print what happened in a session
+//	login        log in with a vendor, for sessions only
+//	logins       list and remove the logins that sessions can use: ls, rm
 //	images build build the image that sandboxes start from
 //	decode       show what an agent printed that was run without this program
 //	config       check and show the settings: check, show

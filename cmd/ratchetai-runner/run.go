@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sprawlto/ratchetai-runner/internal/credential"
 	"github.com/sprawlto/ratchetai-runner/internal/egress"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/internal/term"
@@ -74,7 +73,8 @@ interrupts it; once more ends the session; a third time kills it.`,
 	flags.StringArrayVar(&f.allowPaths, "allow-path", nil, "path of --cwd, such as .vscode, that the agent may change though this machine runs or trusts it; repeatable")
 	flags.StringArrayVar(&f.env, "env", nil, "KEY=VALUE, or KEY with its value here, for the session; repeatable")
 	flags.StringArrayVar(&f.mcpConfig, "mcp-config", nil, "JSON file with MCP servers ({\"mcpServers\": …}) for the agent; ${NAME} in it is an --env value; repeatable")
-	flags.StringVar(&f.credentials, "credentials", "auto", "the agent's login: mount (this user's login file), env (a variable), auto (what is there)")
+	flags.StringVar(&f.credentials, "credentials", "auto", "the agent's login: mount (a login file, without its refresh token), host-dir (its whole directory, read-only), env (a variable), auto (what is there)")
+	flags.StringVar(&f.account, "account", "", "account that login made (default: this user's own login, else the account default)")
 	flags.StringVar(&f.user, "user", "", "UID:GID that the agent runs as (default: the directory's owner)")
 	flags.StringVar(&f.resume, "resume", "", "continue the conversation of this session, or of a session's directory from elsewhere")
 	flags.StringVar(&f.fork, "fork", "", "likewise, in a copy: the earlier conversation stays as it is")
@@ -85,7 +85,7 @@ interrupts it; once more ends the session; a third time kills it.`,
 	flags.BoolVar(&view.json, "json", false, "print events on stdout, one JSON object per line")
 	flags.BoolVar(&view.quiet, "quiet", false, "print only the agent's final message")
 	_ = c.RegisterFlagCompletionFunc("model", cobra.FixedCompletions([]string{"claude", "codex"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("credentials", cobra.FixedCompletions([]string{"auto", "mount", "env"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("credentials", cobra.FixedCompletions([]string{"auto", "mount", "host-dir", "env"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("allow-host", cobra.FixedCompletions(presets, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.MarkFlagDirname("cwd")
 	_ = c.MarkFlagFilename("mcp-config", "json")
@@ -99,8 +99,10 @@ func (a *app) runTask(ctx context.Context, task runner.Task, view viewFlags, std
 	if err != nil {
 		return err
 	}
-	getenv := withLogin(a.getenv, task.Env)
-	if err := errors.Join(a.checkUpstream(), checkLogin(task, getenv, a.home())); err != nil {
+	r := a.runner(store, nil)
+	r.Getenv = withLogin(a.getenv, task.Env)
+	_, err = r.Login(task) // before an image is built, which takes minutes
+	if err := errors.Join(a.checkUpstream(), err); err != nil {
 		return err
 	}
 	engine, err := a.engine(ctx)
@@ -108,8 +110,7 @@ func (a *app) runTask(ctx context.Context, task runner.Task, view viewFlags, std
 		return err
 	}
 	defer engine.Close()
-	r := a.runner(store, engine)
-	r.Getenv = getenv
+	r.Engine = engine
 	defer a.sweep(ctx, r)(probeMax)
 
 	starting := newStarting(ctx)
@@ -125,19 +126,6 @@ func (a *app) runTask(ctx context.Context, task runner.Task, view viewFlags, std
 	w := a.newWatch(store, s.ID, view)
 	w.keyboard = !stdinUsed
 	return w.drive(ctx, s, signals, early)
-}
-
-// checkLogin fails before an image is built, which takes minutes.
-func checkLogin(t runner.Task, getenv func(string) string, home string) (err error) {
-	switch t.Login {
-	case credential.ModeMount:
-		_, err = credential.FindMount(string(t.Kind), getenv, home)
-	case credential.ModeEnv:
-		_, err = credential.FindEnv(string(t.Kind), getenv)
-	default:
-		_, err = credential.Find(string(t.Kind), getenv, home)
-	}
-	return err
 }
 
 // builder builds images with the agents' versions of the environment, or the

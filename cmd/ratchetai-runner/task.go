@@ -38,6 +38,7 @@ type taskFlags struct {
 	env                []string
 	mcpConfig          []string
 	credentials        string
+	account            string
 	user               string
 	timeout            time.Duration
 	orphanAfter        time.Duration
@@ -71,12 +72,22 @@ func (a *app) task(ctx context.Context, f taskFlags, changed func(string) bool) 
 			problems = append(problems, err)
 		}
 	}
-	t := runner.Task{Title: f.title, Timeout: f.timeout, Orphan: f.orphanAfter, Runtime: f.runtime, Origin: origin, Fork: f.fork != ""}
+	t := runner.Task{
+		Title: f.title, Timeout: f.timeout, Orphan: f.orphanAfter, Runtime: f.runtime, Account: f.account,
+		Origin: origin, Fork: f.fork != "",
+	}
 	if t.Kind, t.Model, err = agent.ParseModel(f.model); err != nil {
 		note(fmt.Errorf("--model: %w", err))
 	}
 	t.Login, err = credentialMode(f.credentials)
 	note(err)
+	if f.account != "" {
+		_, err = credential.Accounts("").Dir(string(t.Kind), f.account)
+		note(prefix("--account", err))
+	}
+	if f.account != "" && t.Login == credential.ModeEnv {
+		note(errors.New("--account and --credentials env exclude each other"))
+	}
 	if t.Workspace, err = runner.CheckWorkspace(f.cwd, a.home(), f.anywhere); err != nil {
 		note(fmt.Errorf("--cwd: %w", err))
 	}
@@ -124,10 +135,10 @@ func credentialMode(s string) (credential.Mode, error) {
 	switch m := credential.Mode(s); m {
 	case "auto":
 		return "", nil
-	case credential.ModeMount, credential.ModeEnv:
+	case credential.ModeMount, credential.ModeHostDir, credential.ModeEnv:
 		return m, nil
 	}
-	return "", fmt.Errorf("--credentials: %q is none of auto, mount, env", s)
+	return "", fmt.Errorf("--credentials: %q is none of auto, mount, host-dir, env", s)
 }
 
 // taskUser is the agent's user: as given, or the workspace's owner.

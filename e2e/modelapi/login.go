@@ -41,6 +41,7 @@ type logins struct {
 	access map[string]time.Time    // access token -> when it ends
 	fresh  map[string]*loginFamily // refresh token -> its login
 	refuse map[*loginFamily]bool   // renewals are rejected
+	signIn time.Duration           // life of the logins of people who sign in; 0: nobody can
 	stats  LoginStats
 }
 
@@ -71,6 +72,20 @@ func (s *Server) RefuseRenewals() {
 	for _, f := range s.logins.fresh {
 		s.logins.refuse[f] = true
 	}
+}
+
+// AcceptSignIns lets people sign in, with the code "good-code" for Claude and any
+// for Codex, for logins whose tokens live for life.
+func (s *Server) AcceptSignIns(life time.Duration) {
+	s.logins.mu.Lock()
+	defer s.logins.mu.Unlock()
+	s.logins.signIn = life
+}
+
+func (l *logins) accepts() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.signIn
 }
 
 // LoginStats returns the counts so far.
@@ -157,6 +172,15 @@ func (l Login) File() []byte {
 	}
 	data, _ := json.Marshal(file) // strings and numbers
 	return data
+}
+
+// SetLife changes how long the tokens of later renewals live.
+func (s *Server) SetLife(life time.Duration) {
+	s.logins.mu.Lock()
+	defer s.logins.mu.Unlock()
+	for _, f := range s.logins.fresh {
+		f.life = life
+	}
 }
 
 // Unspent reports whether refresh is a refresh token that can still be exchanged.

@@ -102,6 +102,8 @@ func (s *Server) routes() *http.ServeMux {
 	}
 	mux.HandleFunc("POST /v1/oauth/token", s.serveToken)
 	mux.HandleFunc("POST /oauth/token", s.serveToken)
+	mux.HandleFunc("POST /api/accounts/deviceauth/usercode", s.serveUserCode)
+	mux.HandleFunc("POST /api/accounts/deviceauth/token", s.serveDeviceToken)
 	mux.HandleFunc("GET /api/oauth/profile", s.checked(anthropic, s.serveProfile))
 	mux.HandleFunc("GET /backend-api/wham/accounts/check", s.checked(openai, s.serveAccounts))
 	mux.HandleFunc("/", s.serveNotFound)
