@@ -56,6 +56,9 @@ func (a *app) origin(ctx context.Context, f *taskFlags, changed func(string) boo
 			f.credentials = o.Login
 		}
 	})
+	if !changed("credentials") {
+		take("account", func() { f.account = o.Account })
+	}
 	return o, nil
 }
 
