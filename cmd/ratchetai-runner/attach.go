@@ -108,5 +108,6 @@ func (a *app) attachOnce(starting *starting, w *watch) error {
 	}
 	defer a.sweep(context.WithoutCancel(starting.ctx), r)(probeMax)
 	signals, early := starting.handOver()
+	w.asks = s.Agent.Attended
 	return w.drive(context.WithoutCancel(starting.ctx), s, signals, early)
 }

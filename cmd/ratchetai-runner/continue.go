@@ -46,6 +46,7 @@ func (a *app) origin(ctx context.Context, f *taskFlags, changed func(string) boo
 	take("cwd", func() { f.cwd = o.Workspace })
 	take("user", func() { f.user = o.User })
 	take("allow-host", func() { f.allowHosts = o.Allow })
+	take("allow-path", func() { f.allowPaths = o.AllowPaths })
 	take("allow-address", func() {
 		for _, p := range o.Permit {
 			f.allowAddresses = append(f.allowAddresses, p.String())

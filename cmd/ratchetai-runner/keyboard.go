@@ -74,16 +74,21 @@ func (k *keyboard) close() {
 	})
 }
 
-// read passes what is typed to typed and every complete line to send, until the
-// terminal is gone. A line that send reports as not sent can be edited and sent
-// again. It is not waited for: a read from a terminal cannot be ended.
-func (k *keyboard) read(typed chan<- string, send func(string) bool) {
+// read passes what is typed to typed and every complete line, with the time of its
+// first key, to send, until the terminal is gone. A line that send reports as not sent
+// can be edited and sent again. It is not waited for: a read from a terminal cannot
+// be ended.
+func (k *keyboard) read(typed chan<- string, send func(line string, began time.Time) bool) {
 	var e editor
+	var began time.Time
 	buf := make([]byte, 4096)
 	for {
 		n, err := k.in.Read(buf)
+		if e.String() == "" {
+			began = time.Now()
+		}
 		for _, text := range e.keys(buf[:n]) {
-			if !send(text) && k.editing {
+			if !send(text, began) && k.editing {
 				e.restore(text)
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -41,6 +42,18 @@ func (f *fakeSession) Interrupt(stay bool) error {
 		return f.note("interrupt and stay")
 	}
 	return f.note("interrupt")
+}
+func (f *fakeSession) Answer(a event.Answer, stay bool) error {
+	call := fmt.Sprintf("%s %s", a.Decision, a.Ask)
+	for _, text := range []string{a.Message, string(a.Input), fmt.Sprint(a.Answers)} {
+		if text != "" && text != "map[]" {
+			call += " " + text
+		}
+	}
+	if stay {
+		call += " and stay"
+	}
+	return f.note(call)
 }
 func (f *fakeSession) End(o event.Outcome, _ string)  { _ = f.note("end " + string(o)) }
 func (f *fakeSession) Kill(o event.Outcome, _ string) { _ = f.note("kill " + string(o)) }

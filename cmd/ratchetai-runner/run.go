@@ -44,7 +44,11 @@ While it works, a line typed on the terminal is sent to it: it reads TEXT or
 /next TEXT in its turn, between two steps, /now TEXT at once, which stops its
 turn, and /later TEXT when its turn has ended. /withdraw takes the last message
 back that it has not read; //TEXT sends /TEXT, a command of its own. Ctrl-C
-interrupts it; once more ends the session; a third time kills it.`,
+interrupts it; once more ends the session; a third time kills it.
+
+With --permissions ask or rules, what is asked is answered on the terminal. With
+--json, or without a terminal, a line on stdin answers: {"ask":ID,"decision":D} with
+D one of allow, allow_session, deny (and "message"), stop; see docs/PERMISSIONS.md.`,
 		Example: `  ratchetai-runner run --prompt "fix the failing test" --allow-host packages
   git diff | ratchetai-runner run --model codex --prompt-file - --quiet`,
 		Args: only(0, 0, ""),
@@ -53,6 +57,8 @@ interrupts it; once more ends the session; a third time kills it.`,
 			if err = errors.Join(view.check(), err); err != nil {
 				return usageError{err}
 			}
+			task.Attended = task.Permissions != nil ||
+				f.promptFile != "-" && !view.json && !view.quiet && canType(a.In)
 			return a.runTask(cmd.Context(), task, view, f.promptFile == "-")
 		},
 	}
@@ -71,6 +77,9 @@ interrupts it; once more ends the session; a third time kills it.`,
 	flags.StringArrayVar(&f.allowHosts, "allow-host", nil, "host[:port], *.domain[:port] or preset ("+strings.Join(presets, ", ")+") that the session may reach; repeatable")
 	flags.StringArrayVar(&f.allowAddresses, "allow-address", nil, "private network, such as 10.1.0.0/16, that allowed hosts may resolve to; repeatable")
 	flags.StringArrayVar(&f.allowPaths, "allow-path", nil, "path of --cwd, such as .vscode, that the agent may change though this machine runs or trusts it; repeatable")
+	flags.StringVar(&f.permissions, "permissions", "allow", "what the agent may do: allow (everything), ask (before it changes, runs or reaches something), rules (of --permission-rules)")
+	flags.StringVar(&f.rulesFile, "permission-rules", "", "file with permission rules, YAML or JSON; implies --permissions rules")
+	flags.DurationVar(&f.askTimeout, "ask-timeout", runner.DefaultAskTimeout, "deny what was asked when nobody answered for this time")
 	flags.StringArrayVar(&f.env, "env", nil, "KEY=VALUE, or KEY with its value here, for the session; repeatable")
 	flags.StringArrayVar(&f.mcpConfig, "mcp-config", nil, "JSON file with MCP servers ({\"mcpServers\": …}) for the agent; ${NAME} in it is an --env value; repeatable")
 	flags.StringVar(&f.credentials, "credentials", "auto", "the agent's login: mount (a login file, without its refresh token), host-dir (its whole directory, read-only), env (a variable), auto (what is there)")
@@ -85,6 +94,7 @@ interrupts it; once more ends the session; a third time kills it.`,
 	flags.BoolVar(&view.json, "json", false, "print events on stdout, one JSON object per line")
 	flags.BoolVar(&view.quiet, "quiet", false, "print only the agent's final message")
 	_ = c.RegisterFlagCompletionFunc("model", cobra.FixedCompletions([]string{"claude", "codex"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("permissions", cobra.FixedCompletions([]string{"allow", "ask", "rules"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("credentials", cobra.FixedCompletions([]string{"auto", "mount", "host-dir", "env"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("allow-host", cobra.FixedCompletions(presets, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.MarkFlagDirname("cwd")
@@ -124,7 +134,10 @@ func (a *app) runTask(ctx context.Context, task runner.Task, view viewFlags, std
 	}
 	signals, early := starting.handOver()
 	w := a.newWatch(store, s.ID, view)
-	w.keyboard = !stdinUsed
+	w.keyboard, w.asks = !stdinUsed, s.Agent.Attended
+	if s.Agent.Permissions != nil && stdinUsed {
+		w.note("the prompt came on stdin, so nobody can answer here: what is asked is denied after " + s.AskTimeout.String())
+	}
 	return w.drive(ctx, s, signals, early)
 }
 

@@ -15,6 +15,7 @@ type sink interface {
 	note(text string)      // what the runner has to say and nobody needs to read
 	say(text string)
 	input(text string) // what the person is typing
+	prompt(o event.AskOpened, how string)
 	tick()
 	close()
 }
@@ -23,6 +24,8 @@ type sink interface {
 type humanSink struct {
 	printer *term.Printer
 	skip    uint64 // entries before this seq are not shown
+	quiet   bool
+	unshown map[string]bool // asks that were not shown when they opened
 }
 
 func (h *humanSink) entry(e journal.Entry) {
@@ -32,9 +35,30 @@ func (h *humanSink) entry(e journal.Entry) {
 	}
 	if e.Seq < h.skip {
 		h.printer.Skip(e.Time, d)
+		h.hide(d)
 		return
 	}
+	if h.quiet {
+		h.hide(d)
+	}
 	h.printer.Event(e.Time, d)
+}
+
+// hide remembers an ask that is not shown, in case that it waits.
+func (h *humanSink) hide(d event.Data) {
+	if o, ok := d.(event.AskOpened); ok && o.Default != "" {
+		if h.unshown == nil {
+			h.unshown = map[string]bool{}
+		}
+		h.unshown[o.Ask] = true
+	}
+}
+
+func (h *humanSink) prompt(o event.AskOpened, how string) {
+	if h.unshown[o.Ask] {
+		h.printer.Ask(o)
+	}
+	h.printer.Prompt(how)
 }
 
 func (h *humanSink) note(text string)  { h.printer.Note(text) }
@@ -59,11 +83,12 @@ func (j *jsonSink) entry(e journal.Entry) {
 	_, _ = j.out.Write(j.buf) // whoever reads may leave
 }
 
-func (j *jsonSink) note(text string) { j.say(text) }
-func (j *jsonSink) say(text string)  { fmt.Fprintf(j.err, "%s: %s\n", name, term.Line(text)) }
-func (j *jsonSink) input(string)     {}
-func (j *jsonSink) tick()            {}
-func (j *jsonSink) close()           {}
+func (j *jsonSink) note(text string)               { j.say(text) }
+func (j *jsonSink) say(text string)                { fmt.Fprintf(j.err, "%s: %s\n", name, term.Line(text)) }
+func (j *jsonSink) input(string)                   {}
+func (j *jsonSink) prompt(event.AskOpened, string) {}
+func (j *jsonSink) tick()                          {}
+func (j *jsonSink) close()                         {}
 
 // tailFrom returns the seq from which the last n entries that mean something to a
 // person are shown; all of them if n is negative.

@@ -43,6 +43,9 @@ type taskFlags struct {
 	timeout            time.Duration
 	orphanAfter        time.Duration
 	runtime            string
+	permissions        string
+	rulesFile          string
+	askTimeout         time.Duration
 	resume, fork       string
 	bounds             boundFlags
 }
@@ -74,7 +77,7 @@ func (a *app) task(ctx context.Context, f taskFlags, changed func(string) bool) 
 	}
 	t := runner.Task{
 		Title: f.title, Timeout: f.timeout, Orphan: f.orphanAfter, Runtime: f.runtime, Account: f.account,
-		Origin: origin, Fork: f.fork != "",
+		AskTimeout: f.askTimeout, Origin: origin, Fork: f.fork != "",
 	}
 	if t.Kind, t.Model, err = agent.ParseModel(f.model); err != nil {
 		note(fmt.Errorf("--model: %w", err))
@@ -105,8 +108,14 @@ func (a *app) task(ctx context.Context, f taskFlags, changed func(string) bool) 
 	note(err)
 	t.AllowPaths, err = allowedPaths(t.Workspace, f.allowPaths)
 	note(err)
+	t.Permissions, err = permissions(f.permissions, f.rulesFile)
+	note(err)
+	note(positive("--ask-timeout", f.askTimeout))
 	if origin != nil && !origin.Copied {
 		t.Limits = origin.Limits
+		if !changed("permissions") && !changed("permission-rules") {
+			t.Permissions = origin.Agent.Permissions
+		}
 		if t.BaseURL == "" {
 			t.BaseURL = origin.Agent.BaseURL
 		}

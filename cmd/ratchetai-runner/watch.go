@@ -36,8 +36,10 @@ type watch struct {
 	store    *runner.Store
 	id       string
 	view     viewFlags
-	keyboard bool // stdin is free for messages
+	keyboard bool // stdin is free for messages and answers
 	sink     sink
+	asks     bool        // the session may ask, so that stdin is read for answers
+	asker    *asker      // nil while another process drives the session
 	next     uint64      // seq of the entry that is shown next
 	said     chan string // from anywhere; capacity saidMax, dropped beyond; never closed
 	typed    chan string // what is being typed; from the keyboard; capacity 16; never closed
@@ -56,7 +58,7 @@ func (a *app) newWatch(store *runner.Store, id string, view viewFlags) *watch {
 	o := a.display()
 	o.Quiet = view.quiet
 	o.Live = o.Live && !view.quiet
-	w.sink = &humanSink{printer: term.New(o)}
+	w.sink = &humanSink{printer: term.New(o), quiet: view.quiet}
 	return w
 }
 
@@ -88,6 +90,7 @@ func (w *watch) Write(line []byte) (int, error) {
 type session interface {
 	controls
 	Events(ctx context.Context, from uint64) iter.Seq2[journal.Entry, error]
+	Answer(a event.Answer, stay bool) error
 	Done() <-chan struct{}
 	Result() event.SessionFinished
 	Left() error
@@ -98,15 +101,8 @@ type session interface {
 func (w *watch) drive(ctx context.Context, s session, signals <-chan os.Signal, early []os.Signal) error {
 	w.introduce()
 	l := &ladder{session: s, say: w.say}
-	if w.keyboard && !w.view.json && !w.view.quiet {
-		keys := openKeyboard(w.app.In, w.app.display().Live)
-		if keys != nil {
-			defer keys.close()
-			l.stay = true
-			w.note("type a line to tell the agent more (/now, /later TEXT; /withdraw); Ctrl-C interrupts it")
-			go keys.read(w.typed, l.typed)
-		}
-	}
+	w.asker = &asker{answer: s.Answer, say: w.say, now: time.Now}
+	defer w.listen(l)()
 	w.app.log.SetOutput(w)
 	defer w.app.log.SetOutput(w.app.Err)
 	for _, sig := range early {
@@ -208,6 +204,9 @@ func (w *watch) show(all iter.Seq2[journal.Entry, error]) error {
 			w.sink.input(text)
 		case <-t.C:
 			w.sink.tick()
+			if len(entries) == 0 {
+				w.promptAsk()
+			}
 		}
 	}
 }
@@ -233,6 +232,9 @@ func (w *watch) entry(e journal.Entry) {
 		}
 	}
 	w.sink.entry(e)
+	if w.asker != nil {
+		w.asker.entry(e)
+	}
 }
 
 // elsewhere shows a session that another process drives, until it has finished

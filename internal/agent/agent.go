@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/permission"
 )
 
 // Kind names a vendor's agent.
@@ -68,6 +69,11 @@ type Options struct {
 	MCP []string `json:"mcp,omitempty"`
 	// BaseURL of the model's API; empty: the vendor's own.
 	BaseURL string `json:"base_url,omitempty"`
+	// Permissions decides about tool calls; nil allows all of them.
+	Permissions *permission.Policy `json:"permissions,omitempty"`
+	// Attended says that somebody can answer the agent's questions. Otherwise it is
+	// told at once to decide itself.
+	Attended bool `json:"attended,omitempty"`
 }
 
 // hosts returns what the agent must reach: the vendor's hosts, or the one that
@@ -115,6 +121,7 @@ const (
 	Message   CommandKind = "message"   // Text for the agent
 	Interrupt CommandKind = "interrupt" // stop the running turn
 	Withdraw  CommandKind = "withdraw"  // take back the last message that the model has not seen, the first one apart
+	Answer    CommandKind = "answer"    // decide an ask, by Command.Answer
 	End       CommandKind = "end"       // leave, once idle
 )
 
@@ -133,7 +140,8 @@ type Command struct {
 	ID       string // UUID
 	Kind     CommandKind
 	Text     string
-	Priority Priority // of a message
+	Priority Priority      // of a message
+	Answer   *event.Answer // of kind Answer
 }
 
 // What a withdrawal that comes too late is told.

@@ -9,13 +9,12 @@ import (
 
 const (
 	claudeBinary = "/opt/ratchetai/claude/claude"
-	// claudePermissionMode lets every tool run without asking, as uid 0 too where
+	// claudeBypass lets every tool run without asking, as uid 0 too where
 	// IS_SANDBOX is set: the sandbox is the boundary, and a question per command
-	// would stall while a runner is away. AskUserQuestion still asks. In "default"
-	// every tool asks, and claude_ask.go allows it.
-	claudePermissionMode = "bypassPermissions"
-	claudeMCPFile        = "/run/mcp.json"
-	claudeAPIHost        = "api.anthropic.com"
+	// would stall while a runner is away. AskUserQuestion still asks.
+	claudeBypass  = "bypassPermissions"
+	claudeMCPFile = "/run/mcp.json"
+	claudeAPIHost = "api.anthropic.com"
 	// claudeLoginHost is where 2.1.330 spends refresh tokens (/v1/oauth/token).
 	claudeLoginHost = "platform.claude.com"
 )
@@ -42,9 +41,10 @@ type claude struct {
 	waiting  int                           // messages that the model has not seen
 	order    []string                      // of the messages, by command id
 	requests map[string]string             // our control request id -> command id
-	recalled map[string]string             // id of a message that is being withdrawn -> of the request
-	end      string                        // command id of the End that waits for idleness
-	ending   bool                          // end_session was sent
+	asks     asks
+	recalled map[string]string // id of a message that is being withdrawn -> of the request
+	end      string            // command id of the End that waits for idleness
+	ending   bool              // end_session was sent
 
 	streaming string // id of the message that streams
 	calls     map[string]claudeCall
@@ -68,6 +68,7 @@ func newClaude(o Options) *claude {
 		messages: map[string]claudeMessageState{},
 		requests: map[string]string{},
 		recalled: map[string]string{},
+		asks:     newAsks(o.Permissions),
 		calls:    map[string]claudeCall{},
 	}
 }
@@ -85,7 +86,6 @@ func (c *claude) Process() Process {
 			"--permission-prompt-tool", "stdio",
 			"--setting-sources", "user", "--strict-mcp-config",
 			"--add-dir", Workspace,
-			"--permission-mode", claudePermissionMode,
 		},
 		Env: []string{
 			"CLAUDE_CONFIG_DIR=" + Home + "/.claude",
@@ -102,6 +102,11 @@ func (c *claude) Process() Process {
 		MCP:    claudeMCPFile,
 		Hosts:  c.opts.hosts(claudeAPIHost),
 		Denied: []string{claudeLoginHost},
+	}
+	if c.opts.Permissions == nil {
+		p.Command = append(p.Command, "--permission-mode", claudeBypass)
+	} else {
+		p.Command = append(p.Command, "--permission-mode", "default", "--settings", claudeAskedTools)
 	}
 	if len(c.opts.MCP) > 0 {
 		p.Command = append(p.Command, "--mcp-config="+claudeMCPFile)
@@ -167,6 +172,8 @@ func (c *claude) Do(cmd Command) Step {
 		c.request(&s, cmd.ID, claudeSubtype{Subtype: "interrupt"})
 	case Withdraw:
 		c.withdraw(&s, cmd.ID)
+	case Answer:
+		c.answer(&s, cmd)
 	case End:
 		c.end = cmd.ID
 		c.endIfQuiet(&s)

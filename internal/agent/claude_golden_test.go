@@ -48,23 +48,7 @@ func claudeFixtures(t testing.TB) []string {
 // derives from the command's id.
 func readClaudeFixture(t testing.TB, file string) []claudeInput {
 	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []claudeFixtureLine
-	for line := range bytes.Lines(data) {
-		line = bytes.TrimSpace(line)
-		var f claudeFixtureLine
-		if json.Unmarshal(line, &f) != nil || f.Dir == "" {
-			f = claudeFixtureLine{Dir: "out", Line: line}
-		}
-		var text string
-		if json.Unmarshal(f.Line, &text) == nil {
-			f.Line = json.RawMessage(text)
-		}
-		lines = append(lines, f)
-	}
+	lines := claudeRecording(t, file)
 	var inputs []claudeInput
 	ids := strings.NewReplacer()
 	for i, f := range lines {
@@ -87,6 +71,29 @@ func readClaudeFixture(t testing.TB, file string) []claudeInput {
 		}
 	}
 	return inputs
+}
+
+// claudeRecording reads a recording; plain stdout counts as lines "out".
+func claudeRecording(t testing.TB, file string) []claudeFixtureLine {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []claudeFixtureLine
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimSpace(line)
+		var f claudeFixtureLine
+		if json.Unmarshal(line, &f) != nil || f.Dir == "" {
+			f = claudeFixtureLine{Dir: "out", Line: line}
+		}
+		var text string
+		if json.Unmarshal(f.Line, &text) == nil {
+			f.Line = json.RawMessage(text)
+		}
+		lines = append(lines, f)
+	}
+	return lines
 }
 
 // claudeRecordedCommand returns the command that a recorded stdin line stands

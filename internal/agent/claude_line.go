@@ -43,9 +43,9 @@ func (c *claude) line(s *claudeStep, line []byte) {
 		s.add(event.Notice{Kind: "info", Text: "the conversation was cleared"})
 	case "auth_status":
 		c.authStatus(s, line)
-	case "control_cancel_request", "keep_alive", "tool_progress", "tool_use_summary", "prompt_suggestion":
-		// Every request is answered in the step that read it: a withdrawal comes
-		// too late to matter.
+	case "control_cancel_request":
+		c.cancelRequest(s, line)
+	case "keep_alive", "tool_progress", "tool_use_summary", "prompt_suggestion":
 		s.protocol(l.Type)
 	case "":
 		if s.flaw == "" {

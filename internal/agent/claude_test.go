@@ -244,35 +244,43 @@ func TestClaudeEnd(t *testing.T) {
 
 func TestClaudePermission(t *testing.T) {
 	t.Parallel()
-	answered := func(decision string) event.AskAnswered {
-		return event.AskAnswered{Ask: "r1", Decision: decision, By: "policy"}
+	answered := func(decision event.Decision) event.AskAnswered {
+		return event.AskAnswered{Ask: "r1", Decision: decision, By: event.ByPolicy}
 	}
 	tests := []struct {
 		name, line, send string
 		events           []event.Data
 	}{
 		{
-			// The input goes back byte for byte: the order of its keys, its
-			// numbers and its escapes are the tool's.
+			// Without an input of ours, the one that Claude has is used.
 			"tool", fmt.Sprintf(claudeAskFmt, "Bash", `{"z":1.0,"command":"a <b> \u00e9"}`),
-			`{"type":"control_response","response":{"subtype":"success","request_id":"r1","response":{"behavior":"allow","updatedInput":{"z":1.0,"command":"a <b> \u00e9"}}}}`,
+			`{"type":"control_response","response":{"subtype":"success","request_id":"r1","response":{"behavior":"allow"}}}`,
 			[]event.Data{
-				event.AskOpened{Ask: "r1", Kind: "permission", Tool: "Bash", Title: "a <b> é", Input: json.RawMessage(`{"z":1.0,"command":"a <b> \u00e9"}`)},
-				answered("allow"),
+				event.AskOpened{
+					Ask: "r1", Kind: event.AskPermission, Tool: "Bash", ToolKind: event.KindShell, Title: "a <b> é",
+					Command: "a <b> é", Input: json.RawMessage(`{"z":1.0,"command":"a <b> \u00e9"}`), Editable: true,
+				},
+				answered(event.DecideAllow),
 			},
 		},
 		{
 			"question", fmt.Sprintf(claudeAskFmt, "AskUserQuestion", `{"questions":[]}`),
-			`{"type":"control_response","response":{"subtype":"success","request_id":"r1","response":{"behavior":"deny","message":"` + claudeNobody + `"}}}`,
+			`{"type":"control_response","response":{"subtype":"success","request_id":"r1","response":{"behavior":"deny","message":"` + askNobody + `"}}}`,
 			[]event.Data{
-				event.AskOpened{Ask: "r1", Kind: "question", Tool: "AskUserQuestion", Input: json.RawMessage(`{"questions":[]}`)},
-				answered("deny"),
+				event.AskOpened{Ask: "r1", Kind: event.AskQuestion, Tool: "AskUserQuestion", ToolKind: event.KindOther},
+				answered(event.DecideDeny),
 			},
 		},
 		{
 			"no input", fmt.Sprintf(claudeAskFmt, "Bash", `null`),
 			`{"type":"control_response","response":{"subtype":"success","request_id":"r1","response":{"behavior":"deny","message":"the permission request came without the tool's input"}}}`,
-			[]event.Data{event.AskOpened{Ask: "r1", Kind: "permission", Tool: "Bash", Input: json.RawMessage(`null`)}, answered("deny")},
+			[]event.Data{
+				event.AskOpened{
+					Ask: "r1", Kind: event.AskPermission, Tool: "Bash", ToolKind: event.KindShell, Title: "Bash",
+					Input: json.RawMessage(`null`), Editable: true,
+				},
+				answered(event.DecideDeny),
+			},
 		},
 		{
 			"another request", `{"type":"control_request","request_id":"r1","request":{"subtype":"hook_callback"}}`,

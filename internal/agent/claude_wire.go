@@ -40,16 +40,22 @@ type claudeControlReply struct {
 }
 
 type claudeReplyInner struct {
-	Subtype   string          `json:"subtype"`
-	RequestID string          `json:"request_id"`
-	Response  *claudeDecision `json:"response,omitempty"`
-	Error     string          `json:"error,omitempty"`
+	Subtype   string `json:"subtype"`
+	RequestID string `json:"request_id"`
+	Response  any    `json:"response,omitempty"` // claudeDecision or claudeElicited
+	Error     string `json:"error,omitempty"`
 }
 
 type claudeDecision struct {
 	Behavior     string          `json:"behavior"`
 	UpdatedInput json.RawMessage `json:"updatedInput,omitempty"`
 	Message      string          `json:"message,omitempty"`
+	Interrupt    bool            `json:"interrupt,omitempty"`
+}
+
+type claudeElicited struct {
+	Action  string          `json:"action"`
+	Content json.RawMessage `json:"content,omitempty"`
 }
 
 // What the CLI sends: every line has a type; these are the parts of the frequent

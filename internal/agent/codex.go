@@ -49,6 +49,7 @@ type codex struct {
 	usage   map[string]codexUsage // by thread
 	limits  []codexLimit
 	items   codexItems
+	asks    asks
 	parents map[string]string // thread of a spawned agent -> call that spawned it
 	goal    string            // as it was shown
 
@@ -97,6 +98,7 @@ func newCodex(o Options) Adapter {
 		usage:   map[string]codexUsage{},
 		parents: map[string]string{},
 		items:   newCodexItems(),
+		asks:    newAsks(o.Permissions),
 	}
 }
 
@@ -113,6 +115,9 @@ func (c *codex) Process() Process {
 		// thread/start with a writable sandbox trusts the project by itself,
 		// and then runs what the repository's .codex/config.toml names.
 		"-c", `projects={"` + Workspace + `"={trust_level="untrusted"}}`,
+	}
+	if c.o.Attended { // the tool to ask with; without it the model does not ask
+		argv = append(argv, "--enable", "default_mode_request_user_input", "-c", "suppress_unstable_features_warning=true")
 	}
 	if c.o.BaseURL != "" {
 		argv = append(argv, "-c", "openai_base_url="+string(codexEncode(c.o.BaseURL)))
@@ -171,6 +176,8 @@ func (c *codex) Do(cmd Command) Step {
 		})
 	case cmd.Kind == Withdraw:
 		c.withdraw(&s, cmd.ID)
+	case cmd.Kind == Answer:
+		c.answer(&s, cmd)
 	case cmd.Kind == Interrupt && (c.turn != "" || c.starting || len(c.held) > 0):
 		c.stops = append(c.stops, cmd.ID)
 	case cmd.Kind == Interrupt:

@@ -52,6 +52,7 @@ type codexPlayer struct {
 	ids      map[string]string   // recorded id -> the adapter's
 	skip     map[string]bool     // recorded requests that the adapter never makes
 	steps    []func(Adapter) Step
+	asking   bool // what the recording's driver answered becomes a command
 }
 
 func codexClass(method string) string {
@@ -120,6 +121,9 @@ func (p *codexPlayer) play(f codexFixture) {
 	if f.Dir == "out" {
 		p.out(f.Line, m.Method, id)
 		return
+	}
+	if m.Method == "" && p.asking {
+		p.answer(f.Line, id)
 	}
 	if m.Method == "" || id == "" {
 		return

@@ -17,6 +17,7 @@ type codexItems struct {
 type codexOpenItem struct {
 	id, turn string
 	tool     bool
+	changes  []codexChange // of a fileChange: a request for permission only names it
 }
 
 func newCodexItems() codexItems { return codexItems{closed: map[string]struct{}{}} }
@@ -154,6 +155,7 @@ func (c *codex) toolItem(s *codexStep, it *codexItem, scope codexScope, done boo
 	started.Parent = c.parentOf(scope.ThreadID)
 	if !done {
 		if c.items.start(it.ID, scope.TurnID, true) {
+			c.items.setChanges(it.ID, it.Changes)
 			s.add(started)
 		}
 		return

@@ -91,12 +91,16 @@ func (c *codex) initialized(s *codexStep, l codexLine) {
 	_, rest, _ := strings.Cut(r.UserAgent, "/")
 	c.version, _, _ = strings.Cut(rest, " ")
 	s.send(codexNotification{Method: "initialized"})
+	// The sandbox is ours, and the policy too. "untrusted" asks about every command
+	// and patch; "never" spares a round trip where the answer is always yes.
+	approval := "never"
+	if c.o.Permissions != nil {
+		approval = "untrusted"
+	}
 	t := codexThread{
-		Cwd:   Workspace,
-		Model: c.o.Model,
-		// The sandbox is ours, and the policy too: a question for each command
-		// would stall the agent while a runner is away.
-		ApprovalPolicy: "never",
+		Cwd:            Workspace,
+		Model:          c.o.Model,
+		ApprovalPolicy: approval,
 		Sandbox:        "danger-full-access",
 		// An untrusted project's AGENTS.md is not read.
 		DeveloperInstructions: c.o.Instructions,

@@ -23,6 +23,8 @@ func (c *codex) notification(s *codexStep, l codexLine) {
 			return
 		}
 		c.delta(s, d)
+	case "serverRequest/resolved":
+		c.requestResolved(s, l.Params)
 	case "item/mcpToolCall/progress":
 		c.progress(s, l)
 	case "turn/plan/updated":
@@ -163,7 +165,7 @@ func codexSilent(method string) bool {
 		"item/plan/delta", "item/commandExecution/terminalInteraction", "item/fileChange/outputDelta",
 		"item/fileChange/patchUpdated", "item/reasoning/summaryTextDelta", "item/reasoning/summaryPartAdded",
 		"item/reasoning/textDelta", "command/exec/outputDelta", "process/outputDelta", "process/exited",
-		"serverRequest/resolved", "mcpServer/oauthLogin/completed", "mcpServer/event/stream/notification",
+		"mcpServer/oauthLogin/completed", "mcpServer/event/stream/notification",
 		"account/updated", "account/login/completed", "account/gatewayOAuth/changed",
 		"app/list/updated", "skills/changed", "project/changed", "fs/changed",
 		"remoteControl/status/changed", "externalAgentConfig/import/progress", "externalAgentConfig/import/completed",

@@ -295,7 +295,7 @@ func TestCodexAnswersEveryRequest(t *testing.T) {
 		{"mcp tool", `{"method":"mcpServer/elicitation/request","id":3,"params":{"serverName":"s","_meta":{"codex_approval_kind":"mcp_tool_call"}}}`,
 			`3 {"action":"accept","content":{}}`},
 		{"mcp form", `{"method":"mcpServer/elicitation/request","id":3,"params":{"serverName":"s","mode":"form"}}`, `3 {"action":"decline","content":null}`},
-		{"question", `{"method":"item/tool/requestUserInput","id":4,"params":{"questions":[{"question":"which?"}]}}`, `4 {"answers":{}}`},
+		{"question", `{"method":"item/tool/requestUserInput","id":4,"params":{"questions":[{"id":"q","question":"which?"}]}}`, `4 {"answers":{"q":{"answers":["` + askNobody + `"]}}}`},
 		{"tokens", `{"method":"account/chatgptAuthTokens/refresh","id":5,"params":{}}`, `5 error -32601`},
 		{"attestation", `{"method":"attestation/generate","id":5}`, `5 error -32601`},
 		{"client tool", `{"method":"item/tool/call","id":5}`, `5 error -32601`},

@@ -61,6 +61,40 @@ func codexUnwrapShell(command string) string {
 	return script
 }
 
+// codexScript is codexUnwrapShell for what rules decide about: the script counts as
+// the command only where a shell of the system runs it. The model can name another.
+func codexScript(command string) string {
+	shell, rest, ok := strings.Cut(command, " ")
+	flag, word, ok2 := strings.Cut(rest, " ")
+	if !ok || !ok2 || !codexIsShell(shell, flag) {
+		return command
+	}
+	if script, ok := codexUnquote(word); ok {
+		return script
+	}
+	return command
+}
+
+// codexJoin is codexScript of an argv.
+func codexJoin(argv []string) string {
+	if len(argv) == 3 && codexIsShell(argv[0], argv[1]) {
+		return argv[2]
+	}
+	var words []string
+	for _, a := range argv {
+		words = append(words, "'"+strings.ReplaceAll(a, "'", `'"'"'`)+"'")
+	}
+	return strings.Join(words, " ")
+}
+
+func codexIsShell(shell, flag string) bool {
+	switch shell {
+	case "/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh", "/bin/zsh", "/usr/bin/zsh":
+		return flag == "-lc" || flag == "-c"
+	}
+	return false
+}
+
 // codexUnquote undoes the quoting of one POSIX shell word.
 func codexUnquote(word string) (string, bool) {
 	var b strings.Builder

@@ -19,7 +19,7 @@ func TestClaudeContinues(t *testing.T) {
 		"--resume old --fork-session --session-id n --model m": {Conversation: "n", Resume: "old", Fork: true, Model: "m"},
 	} {
 		command := strings.Join(newClaude(o).Process().Command, " ")
-		if !strings.HasSuffix(command, claudePermissionMode+" "+want) {
+		if !strings.HasSuffix(command, claudeBypass+" "+want) {
 			t.Errorf("%+v: %s", o, command)
 		}
 	}

@@ -203,34 +203,14 @@ type LimitUpdated struct {
 	Status      string   `json:"status,omitempty"`       // "allowed", "warning" or "rejected"
 }
 
-// AskOpened is a question that the session waits for.
-type AskOpened struct {
-	Ask   string          `json:"ask"`
-	Kind  string          `json:"kind"` // "permission" or "question"
-	Tool  string          `json:"tool,omitempty"`
-	Title string          `json:"title,omitempty"`
-	Input json.RawMessage `json:"input,omitempty"`
-}
-
-// AskAnswered closes an ask. By is "policy" or "person".
-type AskAnswered struct {
-	Ask      string `json:"ask"`
-	Decision string `json:"decision"` // "allow" or "deny"
-	By       string `json:"by"`
-}
-
-// AskExpired closes an ask that the agent withdrew.
-type AskExpired struct {
-	Ask string `json:"ask"`
-}
-
 // CommandQueued is a command that the runner has accepted. It is in the journal
 // before the agent sees it, so that no restart loses it.
 type CommandQueued struct {
-	Command  string `json:"command"` // the command's id
-	Kind     string `json:"kind"`    // "message", "interrupt", "withdraw" or "end"
-	Text     string `json:"text,omitempty"`
-	Priority string `json:"priority,omitempty"` // of a message: "now", "next" or "later"; empty is "next"
+	Command  string  `json:"command"` // the command's id
+	Kind     string  `json:"kind"`    // "message", "interrupt", "withdraw", "answer" or "end"
+	Text     string  `json:"text,omitempty"`
+	Priority string  `json:"priority,omitempty"` // of a message: "now", "next" or "later"; empty is "next"
+	Answer   *Answer `json:"answer,omitempty"`
 }
 
 // CommandDelivered says that the agent has received the command.

@@ -171,7 +171,10 @@ env_vars = ["HTTPS_PROXY", "PATH"]
 default_tools_approval_mode = "approve"
 url = "https://mcp.example.com/?a=1&b"
 http_headers = {"X.Y" = "v"}
-`, string(c.TOML([]string{"HTTPS_PROXY", "PATH"}))); diff != "" {
+`, string(c.TOML([]string{"HTTPS_PROXY", "PATH"}, false))); diff != "" {
 		t.Errorf("TOML (-want +got):\n%s", diff)
+	}
+	if asked := string(c.TOML(nil, true)); strings.Contains(asked, "approv") {
+		t.Errorf("tools would run unasked: %s", asked)
 	}
 }

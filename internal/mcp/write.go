@@ -29,12 +29,16 @@ func (c Config) JSON() []byte {
 
 // TOML is the part of Codex's config.toml that names the servers. Codex gives a
 // command a few variables of its own environment only: pass names those that it
-// needs besides, as Claude Code gives it all. Without an approval mode Codex refuses
-// every call of a tool, since nobody is asked (policy "never").
-func (c Config) TOML(pass []string) []byte {
+// needs besides, as Claude Code gives it all. Unless ask is set, tools run without
+// being asked about: with its policy "never" Codex would refuse every call of one.
+func (c Config) TOML(pass []string, ask bool) []byte {
 	var b bytes.Buffer
+	mode := "default_tools_approval_mode = \"approve\"\n"
+	if ask {
+		mode = ""
+	}
 	for _, s := range c.Servers {
-		b.WriteString("[mcp_servers." + toml(s.Name) + "]\ndefault_tools_approval_mode = \"approve\"\n")
+		b.WriteString("[mcp_servers." + toml(s.Name) + "]\n" + mode)
 		if s.URL != "" {
 			b.WriteString("url = " + toml(s.URL) + "\nhttp_headers = " + tomlTable(s.Headers) + "\n")
 			continue

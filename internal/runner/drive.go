@@ -37,6 +37,7 @@ func (s *Session) replay(dir string) error {
 		if e.Out > 0 {
 			s.out, s.sum = e.Out, e.Sum
 		}
+		s.replayAsk(e)
 		switch t := event.Type(e.Type); {
 		case t == event.TypeSessionFinished:
 			return s.recall(e.Data)
@@ -77,7 +78,9 @@ func (s *Session) redo(data []byte) agent.Step {
 	if c.Kind == string(agent.End) {
 		s.ending = true
 	}
-	return s.adapter.Do(agent.Command{ID: c.Command, Kind: agent.CommandKind(c.Kind), Text: c.Text, Priority: agent.Priority(c.Priority)})
+	return s.adapter.Do(agent.Command{
+		ID: c.Command, Kind: agent.CommandKind(c.Kind), Text: c.Text, Priority: agent.Priority(c.Priority), Answer: c.Answer,
+	})
 }
 
 // again repeats a step whose events are journalled already.
@@ -98,6 +101,7 @@ func (s *Session) run(proc sandbox.Process) error {
 		}
 	}
 	s.pending = nil
+	s.armAsks()
 	s.heard = time.Now()
 	if s.ending {
 		go s.insist()
@@ -207,6 +211,7 @@ func (s *Session) readStderr(r io.Reader) {
 func (s *Session) finish(e end, proc sandbox.Process) {
 	outcome, reason := e.outcome()
 	s.mu.Lock()
+	s.dropAsks()
 	s.over = true
 	s.final = event.SessionFinished{
 		Outcome: outcome, Reason: string(s.secrets.Bytes([]byte(reason))), Usage: s.usage,

@@ -23,7 +23,7 @@ func (r *Runner) placeMCP(s *Session, c mcp.Config, target string, pass []string
 	}
 	content := c.JSON()
 	if s.Agent.Kind == agent.Codex {
-		content = c.TOML(pass)
+		content = c.TOML(pass, s.Agent.Permissions != nil)
 	}
 	owner, err := ownerFor(s.User)
 	if err != nil {

@@ -13,8 +13,6 @@ const (
 	// graceReplies of the model are what an agent that was told to finish gets at
 	// most: one to call its last tools, one to sum up, one in reserve.
 	graceReplies = 3
-	// asksMax bounds the open questions that are remembered.
-	asksMax = 4096
 )
 
 // Budget is what a session may use. A zero field is no bound.
@@ -35,14 +33,13 @@ type meter struct {
 	// follows. Claude states the usage of a reply when its tools begin, Codex when
 	// they have ended.
 	working bool
-	asks    map[string]bool // questions that wait for an answer
 	warned  map[event.Budget]bool
 	grace   bool  // the agent was told to finish
 	told    int64 // replies when it was
 }
 
 func newMeter(b Budget) meter {
-	return meter{budget: b, asks: map[string]bool{}, warned: map[event.Budget]bool{}}
+	return meter{budget: b, warned: map[event.Budget]bool{}}
 }
 
 // note takes an event in.
@@ -61,14 +58,6 @@ func (m *meter) note(d event.Data) {
 		m.working = m.working && (d.Role != "assistant" || d.Parent != "")
 	case event.ToolStarted, event.ToolFinished:
 		m.working = true
-	case event.AskOpened:
-		if len(m.asks) < asksMax {
-			m.asks[d.Ask] = true
-		}
-	case event.AskAnswered:
-		delete(m.asks, d.Ask)
-	case event.AskExpired:
-		delete(m.asks, d.Ask)
 	case event.BudgetWarned:
 		m.warned[d.Budget] = true
 	case event.SessionStopping:

@@ -20,6 +20,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/journal"
 	"github.com/sprawlto/ratchetai-runner/internal/mcp"
+	"github.com/sprawlto/ratchetai-runner/internal/permission"
 	"github.com/sprawlto/ratchetai-runner/internal/redact"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
@@ -28,6 +29,7 @@ import (
 const (
 	DefaultTimeout     = 2 * time.Hour
 	DefaultOrphanAfter = 10 * time.Minute
+	DefaultAskTimeout  = 10 * time.Minute
 	DefaultSilence     = 15 * time.Minute
 )
 
@@ -78,6 +80,10 @@ type Task struct {
 	Silence    time.Duration // of the agent that ends the session; 0: DefaultSilence, negative: none
 	Origin     *Origin       // the conversation to continue, if any
 	Fork       bool          // continue a copy of it
+	// Permissions decides about tool calls; nil allows all of them.
+	Permissions *permission.Policy
+	Attended    bool          // somebody can answer the agent's questions
+	AskTimeout  time.Duration // after which an ask is denied; 0: DefaultAskTimeout
 }
 
 // Start begins a session with t's prompt and returns when its agent runs. The
@@ -128,10 +134,13 @@ func record(t Task) Record {
 	id, _ := uuid.NewV7() // fails only without randomness, which panics first
 	rec := Record{
 		ID: id.String(), Title: t.Title, Created: time.Now().UTC(),
-		Agent:     agent.Options{Kind: t.Kind, Model: t.Model, Conversation: uuid.NewString(), BaseURL: t.BaseURL, MCP: t.MCP.Names()},
+		Agent: agent.Options{
+			Kind: t.Kind, Model: t.Model, Conversation: uuid.NewString(), BaseURL: t.BaseURL, MCP: t.MCP.Names(),
+			Permissions: t.Permissions, Attended: t.Attended,
+		},
 		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, AllowPaths: t.AllowPaths,
 		Login: string(t.Login), Account: t.Account, Image: t.Image, Limits: t.Limits, OrphanAfter: t.Orphan, Budget: t.Budget,
-		Silence: max(t.Silence, 0),
+		Silence: max(t.Silence, 0), AskTimeout: t.AskTimeout,
 	}
 	if t.Silence == 0 {
 		rec.Silence = DefaultSilence
@@ -145,6 +154,9 @@ func record(t Task) Record {
 	}
 	if rec.OrphanAfter == 0 {
 		rec.OrphanAfter = DefaultOrphanAfter
+	}
+	if rec.AskTimeout == 0 {
+		rec.AskTimeout = DefaultAskTimeout
 	}
 	timeout := t.Timeout
 	if timeout == 0 {
@@ -172,6 +184,7 @@ func (r *Runner) open(rec Record, held *lock) (*Session, error) {
 	return &Session{
 		Record: rec, runner: r, journal: j, held: held, secrets: redact.New(),
 		adapter: agent.New(rec.Agent), meter: newMeter(rec.Budget), ctx: ctx, cancel: cancel, ended: make(chan struct{}),
+		asks: map[string]*openAsk{},
 	}, nil
 }
 

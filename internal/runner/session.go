@@ -73,6 +73,7 @@ type Session struct {
 	stay    bool      // an idle agent waits for another message
 	over    bool      // the agent has ended: nothing but the session's end is journalled
 	left    error     // why the session was left without an end, if it was
+	asks    map[string]*openAsk
 
 	stopAt   time.Time   // when a dead runner journalled stop
 	graceEnd *time.Timer // of an agent that was told to finish
@@ -145,7 +146,7 @@ func (s *Session) command(c agent.Command) (string, error) {
 
 // do journals why, c and what the adapter makes of it as one group, then sends.
 func (s *Session) do(c agent.Command, why ...event.Data) (string, error) {
-	queued := event.CommandQueued{Command: c.ID, Kind: string(c.Kind), Text: c.Text, Priority: string(c.Priority)}
+	queued := event.CommandQueued{Command: c.ID, Kind: string(c.Kind), Text: c.Text, Priority: string(c.Priority), Answer: c.Answer}
 	step := s.adapter.Do(c)
 	step.Events = slices.Concat(why, []event.Data{queued}, step.Events)
 	if err := s.apply(step, nil); err != nil {
@@ -167,6 +168,7 @@ func (s *Session) take(step agent.Step, raw []byte, add func(...journal.Entry) (
 		return s.fault
 	}
 	s.note(step.Events)
+	s.stampAsks(step.Events)
 	entries := s.entries[:0]
 	events := s.deltas.redact(s.secrets, step.Events)
 	for _, d := range events {
@@ -186,6 +188,7 @@ func (s *Session) take(step agent.Step, raw []byte, add func(...journal.Entry) (
 		s.fault = err
 		return err
 	}
+	s.trackAsks(step.Events)
 	return s.send(step)
 }
 

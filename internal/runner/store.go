@@ -54,6 +54,7 @@ type Record struct {
 	// Deadline ends the session wherever its runner is.
 	Deadline    time.Time      `json:"deadline"`
 	OrphanAfter time.Duration  `json:"orphan_after"`
+	AskTimeout  time.Duration  `json:"ask_timeout"`
 	Limits      sandbox.Limits `json:"limits"`
 	Budget      Budget         `json:"budget,omitzero"`
 	Silence     time.Duration  `json:"silence,omitempty"` // that ends the session; 0: none does

@@ -102,7 +102,7 @@ func (s *Session) listen() time.Duration {
 		s.mu.Unlock()
 		return 0
 	}
-	if s.adapter.Idle() || len(s.meter.asks) > 0 {
+	if s.adapter.Idle() || len(s.asks) > 0 {
 		s.heard = time.Now()
 	}
 	left := s.Silence - time.Since(s.heard)

@@ -59,10 +59,12 @@ func (p *Printer) aside(d event.Data) {
 	switch d := d.(type) {
 	case event.LimitUpdated:
 		p.limit(d)
+	case event.AskOpened:
+		p.askOpened(d)
 	case event.AskAnswered:
-		if d.Decision == "deny" {
-			p.line(&p.o.Err, seg{yellow, "! "}, "a question of the agent's was declined by "+d.By, plain)
-		}
+		p.askAnswered(d)
+	case event.AskExpired:
+		p.askExpired(d)
 	case event.CommandQueued:
 		p.queued(d)
 	case event.CommandConsumed:

@@ -65,7 +65,17 @@ func TestHostileText(t *testing.T) {
 		{0, event.EgressDenied{Host: hostile, Reason: hostile}},
 		{0, event.PathViolation{Path: hostile, What: hostile, Reason: hostile}},
 		{0, event.LimitUpdated{Window: hostile, ResetsAt: hostile, Status: hostile}},
-		{0, event.AskAnswered{Decision: "deny", By: hostile}},
+		{0, event.AskOpened{
+			Ask: hostile, Kind: event.AskKind(hostile), Tool: hostile, Title: hostile, Command: hostile, Cwd: hostile,
+			Default: event.DecideDeny,
+		}},
+		{0, event.AskOpened{
+			Ask: "q", Kind: event.AskQuestion, Default: event.DecideDeny,
+			Questions: []event.Question{{Text: hostile, Options: []event.Choice{{Label: hostile, Description: hostile}}}},
+		}},
+		{0, event.AskOpened{Ask: "d", Kind: event.AskPermission, Diff: hostile, Paths: []string{hostile}, Default: event.DecideDeny}},
+		{0, event.AskAnswered{Ask: hostile, Decision: "deny", By: hostile}},
+		{0, event.AskExpired{Ask: "d", Reason: hostile}},
 		{0, event.CommandFailed{Error: hostile}},
 		{0, event.Notice{Kind: hostile, Text: hostile}},
 		{0, event.ModelChanged{To: hostile, Reason: hostile}},
@@ -75,7 +85,7 @@ func TestHostileText(t *testing.T) {
 		{0, event.TurnFinished{Status: event.TurnFailed, Error: hostile}},
 		{0, event.SessionFinished{Outcome: event.Failed, Reason: hostile, ResetsAt: hostile}},
 	}
-	marks := "✓✗!›●±☰■·"
+	marks := "✓✗!?›●±☰■·"
 	for _, width := range []int{20, 40, 81} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			t.Parallel()

@@ -26,6 +26,7 @@ type state struct {
 	limits   map[string]string // window -> the status that was shown
 	problem  string            // the last turn's error, as it was shown
 	plan     string            // as it was shown
+	asks     map[string]asked  // that are open
 }
 
 type tool struct {
@@ -40,6 +41,7 @@ func (s *state) init() {
 	s.streamed = make(map[string]*strings.Builder)
 	s.denials = make(map[string]int)
 	s.limits = make(map[string]string)
+	s.asks = make(map[string]asked)
 }
 
 // take removes the tool of a call from those that run.
@@ -55,6 +57,9 @@ func (s *state) take(call string) (tool, bool) {
 
 // doing says in a few words what the session does.
 func (s *state) doing(now time.Time) string {
+	if s.asking() > 0 {
+		return "waits for an answer"
+	}
 	if len(s.tools) == 0 {
 		return s.phase
 	}

@@ -50,6 +50,18 @@ func story() []moment {
 		{0, event.Notice{Kind: "retry", Text: "the API answered 529, attempt 1 of 10"}},
 		{0, event.Notice{Kind: "stderr", Text: "a warning of the agent's"}},
 		{0, event.CommandQueued{Command: "c2", Kind: "message", Text: "use a table test"}},
+		{0, event.AskOpened{
+			Ask: "a1", Kind: event.AskPermission, Tool: "Bash", ToolKind: event.KindShell, Title: "rm -rf build", Default: event.DecideDeny,
+			Command: "rm -rf build\t&& \u202eecho 'no\x1b[2Kne of it is hidden' | tee -a a-file-with-a-long-name.txt\n  # and more",
+		}},
+		{0, event.AskAnswered{Ask: "a1", Decision: event.DecideAllow, By: event.ByPerson}},
+		{0, event.AskOpened{Ask: "a2", Kind: event.AskPermission, Tool: "Edit", Title: "go.mod"}},
+		{0, event.AskAnswered{Ask: "a2", Decision: event.DecideDeny, By: event.ByPolicy, Rule: 2}},
+		{0, event.AskOpened{
+			Ask: "a3", Kind: event.AskQuestion, Title: "Which one?", Default: event.DecideDeny,
+			Questions: []event.Question{{ID: "q", Text: "Which one?", Options: []event.Choice{{Label: "red", Description: "like a rose"}, {Label: "blue"}}}},
+		}},
+		{0, event.AskExpired{Ask: "a3", Reason: event.ExpiredTimeout, Decision: event.DecideDeny}},
 		{0, event.ToolStarted{Call: "t2", Name: "Edit", Kind: event.KindEdit, Title: "internal/parse/parse.go"}},
 		{0, event.ToolStarted{Call: "t3", Name: "WebFetch", Kind: event.KindFetch, Title: "https://go.dev/doc", Parent: "t9"}},
 		{120 * time.Millisecond, event.ToolFinished{Call: "t2", OK: true}},
