@@ -22,7 +22,9 @@ const configMax = 1 << 20
 //	verbose: true            # a flag of every command
 //	run:
 //	  model: codex
-//	  allow-host: [packages, github]
+//	policy:                  # the last word on this machine
+//	  run:
+//	    allow-host: [packages, github]
 type configFile struct {
 	path     string
 	settings []setting
@@ -34,6 +36,7 @@ type setting struct {
 	flag    string
 	values  []string // more than one only for a repeatable flag
 	line    int
+	policy  bool // neither the command line nor the environment changes it
 }
 
 // errConfig is a problem of the configuration file.
@@ -86,13 +89,13 @@ func (a *app) readConfig(root *cobra.Command) (configFile, error) {
 	}
 	var problems []error
 	if len(doc.Content) > 0 {
-		problems = c.read(root, "", doc.Content[0])
+		problems = c.read(root, "", false, doc.Content[0])
 	}
 	return c, errors.Join(problems...)
 }
 
 // read takes the settings of cmd and of the commands below it from node.
-func (c *configFile) read(cmd *cobra.Command, command string, node *yaml.Node) (problems []error) {
+func (c *configFile) read(cmd *cobra.Command, command string, policy bool, node *yaml.Node) (problems []error) {
 	bad := func(n *yaml.Node, format string, args ...any) {
 		problems = append(problems, errConfig{c.path, n.Line, fmt.Sprintf(format, args...)})
 	}
@@ -108,8 +111,10 @@ func (c *configFile) read(cmd *cobra.Command, command string, node *yaml.Node) (
 		switch {
 		case seen[key.Value]:
 			bad(key, "%s is set twice", where)
+		case key.Value == "policy" && !cmd.HasParent() && !policy:
+			problems = append(problems, c.read(cmd, "", true, value)...)
 		case sub != nil:
-			problems = append(problems, c.read(sub, where, value)...)
+			problems = append(problems, c.read(sub, where, policy, value)...)
 		case flag == nil:
 			bad(key, "%s is no setting; %s config show --effective lists them", where, name)
 		default:
@@ -120,7 +125,7 @@ func (c *configFile) read(cmd *cobra.Command, command string, node *yaml.Node) (
 			if err != nil {
 				bad(value, "%s: %v", where, err)
 			}
-			c.settings = append(c.settings, setting{command, key.Value, values, value.Line})
+			c.settings = append(c.settings, setting{command, key.Value, values, value.Line, policy})
 		}
 		seen[key.Value] = true
 	}

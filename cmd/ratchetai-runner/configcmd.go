@@ -22,9 +22,12 @@ several values one a line) and in the configuration file, by command:
   verbose: true
   run:
     model: codex
-    allow-host: [packages, github]
+  policy:
+    run:
+      allow-host: [packages, github]
 
-The command line wins over the environment, which wins over the file. The file is
+The command line wins over the environment, which wins over the file. What stands
+under policy is the last word: neither can set it. The file is
 --config, $RATCHETAI_CONFIG or ~/.config/ratchetai-runner/config.yaml.`,
 	})
 	check := &cobra.Command{

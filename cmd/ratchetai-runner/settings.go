@@ -9,8 +9,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A flag's value comes from the command line, else from its variable, else from
-// the configuration file, else it is the default.
+// A flag's value comes from the policy of the configuration file, which nothing may
+// contradict, else from the command line, else from its variable, else from the
+// rest of the file, else it is the default.
 
 // variable is the environment's twin of a flag: RATCHETAI_ALLOW_HOST of
 // --allow-host, for every command that has the flag. A repeatable flag takes
@@ -32,12 +33,16 @@ func (a *app) configure(cmd *cobra.Command) error {
 	}
 	var problems []error
 	for _, s := range a.effective(cmd, file) {
+		if s.policy && (s.flag.Changed || a.getenv(variable(s.flag.Name)) != "") {
+			problems = append(problems, fmt.Errorf("--%s is this machine's policy (%s) and cannot be set", s.flag.Name, s.source))
+		}
 		if s.flag.Changed || s.source == fromDefault {
 			continue
 		}
 		if err := setFlag(s.flag, s.values); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %s: %w", s.source, s.flag.Name, err))
 		}
+		s.flag.Changed = s.policy // an earlier session's value does not replace it either
 	}
 	if err := errors.Join(problems...); err != nil {
 		return usageError{err}
@@ -53,6 +58,7 @@ type effectiveSetting struct {
 	flag    *pflag.Flag
 	values  []string
 	source  string // a variable, a line of the file, or fromDefault
+	policy  bool
 }
 
 // effective returns the settable flags of cmd, those of every command first.
@@ -75,18 +81,19 @@ func (a *app) effective(cmd *cobra.Command, file configFile) []effectiveSetting 
 
 func (a *app) valueOf(command string, f *pflag.Flag, file configFile) effectiveSetting {
 	s := effectiveSetting{command: command, flag: f}
-	if v := a.getenv(variable(f.Name)); v != "" {
+	for _, set := range file.settings {
+		if set.command == command && set.flag == f.Name && (s.source == "" || set.policy) {
+			s.values, s.source, s.policy = set.values, fmt.Sprintf("%s:%d", file.path, set.line), set.policy
+		}
+	}
+	if v := a.getenv(variable(f.Name)); v != "" && !s.policy {
 		s.values, s.source = []string{v}, variable(f.Name)
 		if _, ok := f.Value.(pflag.SliceValue); ok {
 			s.values = strings.Split(strings.TrimSpace(v), "\n")
 		}
-		return s
 	}
-	for _, set := range file.settings {
-		if set.command == command && set.flag == f.Name {
-			s.values, s.source = set.values, fmt.Sprintf("%s:%d", file.path, set.line)
-			return s
-		}
+	if s.source != "" {
+		return s
 	}
 	s.values, s.source = []string{f.DefValue}, fromDefault
 	if list, ok := f.Value.(pflag.SliceValue); ok {
