@@ -3,10 +3,13 @@
 package e2e
 
 import (
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sprawlto/ratchetai-runner/e2e/modelapi"
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
@@ -96,9 +99,10 @@ func TestConversationAfterKill(t *testing.T) {
 		b := setup(t, kind, modelapi.Text("I begin.").With(modelapi.Shell("echo working; sleep 60")), modelapi.Text("not reached"))
 		c := b.start(b.runArgs("--prompt", "first question")...)
 		b.awaitTool("sleep 60")
+		first := b.session()
+		b.awaitTranscript(first, "sleep 60")
 		_ = c.Process.Kill()
 		_ = c.Wait()
-		first := b.session()
 		r := b.run(b.runArgs("--resume", first)...)
 		r.want(t, 2)
 		if !strings.Contains(r.stderr, "orphaned") {
@@ -112,6 +116,29 @@ func TestConversationAfterKill(t *testing.T) {
 		b.goOn("second", 0, "--resume", first)
 		b.heard("first question", "second question")
 	})
+}
+
+// awaitTranscript waits until the agent has written text down, which it does a
+// moment after it has printed it.
+func (b *bundle) awaitTranscript(id, text string) {
+	b.t.Helper()
+	home := filepath.Join(b.store.Journal(id), "home")
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		found := false
+		_ = filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, ".jsonl") {
+				data, _ := os.ReadFile(path)
+				found = found || strings.Contains(string(data), text)
+			}
+			return nil
+		})
+		if found {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("no transcript holds %q", text)
+		}
+	}
 }
 
 // TestConversationRefused is what cannot be continued.
