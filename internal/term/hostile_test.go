@@ -90,7 +90,7 @@ func TestHostileText(t *testing.T) {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			o := terminal(width, false)
+			o := terminal(width, width > 20) // Markdown is styled where there is colour
 			o.Live = false
 			play(o, script, &out)
 			rows := strings.Split(screen(t, out.String(), width), "\n") // fails on what it does not know

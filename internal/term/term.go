@@ -9,6 +9,9 @@
 // the left edge with one of its marks. On a terminal the text is wrapped here,
 // because a line that the terminal wraps goes on at the left edge.
 //
+// The agent's messages are Markdown, which is rendered on a terminal while it
+// arrives. What was shown is never taken back; a log gets it as it was written.
+//
 // A terminal gets colours and a status line that is redrawn in place; anything
 // else gets plain lines that are never taken back.
 //
