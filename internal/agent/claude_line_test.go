@@ -144,12 +144,14 @@ func TestClaudeToolResults(t *testing.T) {
 			[]event.Data{event.ToolFinished{Call: "t", OK: true, Output: "one\n[image]\ntwo"}},
 		},
 		"patch": {
-			"Edit", `{"file_path":"/w/a"}`, `"content":"ok"`, `{"filePath":"/w/a","structuredPatch":[{"lines":[" x","-a","+b","+c"]},{"lines":["-d"]}]}`,
-			[]event.Data{event.ToolFinished{Call: "t", OK: true, Output: "ok"}, event.FileChanged{Path: "/w/a", Operation: "update", Added: 2, Removed: 2}},
+			"Edit", `{"file_path":"/w/a"}`, `"content":"ok"`, `{"filePath":"/w/a","structuredPatch":[{"oldStart":1,"oldLines":2,"newStart":1,"newLines":3,"lines":[" x","-a","+b","+c"]},{"oldStart":9,"oldLines":1,"newStart":10,"lines":["-d"]}]}`,
+			[]event.Data{event.ToolFinished{Call: "t", OK: true, Output: "ok"}, event.FileChanged{
+				Path: "/w/a", Operation: "update", Added: 2, Removed: 2, Diff: "@@ -1,2 +1,3 @@\n x\n-a\n+b\n+c\n@@ -9,1 +10,0 @@\n-d",
+			}},
 		},
 		"new file": {
 			"Write", `{"file_path":"/w/a"}`, `"content":"ok"`, `{"type":"create","filePath":"/w/a","content":"1\n2","structuredPatch":[]}`,
-			[]event.Data{event.ToolFinished{Call: "t", OK: true, Output: "ok"}, event.FileChanged{Path: "/w/a", Operation: "add", Added: 2}},
+			[]event.Data{event.ToolFinished{Call: "t", OK: true, Output: "ok"}, event.FileChanged{Path: "/w/a", Operation: "add", Added: 2, Diff: "+1\n+2"}},
 		},
 		"notebook": {
 			"NotebookEdit", `{"notebook_path":"/w/n"}`, `"content":"ok"`, `{"cell_id":"1"}`,

@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -208,7 +209,11 @@ func claudeFileChange(call claudeCall, typed json.RawMessage) event.FileChanged 
 		Path    string `json:"filePath"`
 		Content string `json:"content"`
 		Patch   []struct {
-			Lines []string `json:"lines"`
+			OldStart int      `json:"oldStart"`
+			OldLines int      `json:"oldLines"`
+			NewStart int      `json:"newStart"`
+			NewLines int      `json:"newLines"`
+			Lines    []string `json:"lines"`
 		} `json:"structuredPatch"`
 	}
 	_ = json.Unmarshal(typed, &r)
@@ -218,8 +223,11 @@ func claudeFileChange(call claudeCall, typed json.RawMessage) event.FileChanged 
 	}
 	if r.Type == "create" {
 		e.Operation, e.Added = "add", claudeLines(r.Content)
+		e.Diff = wholeDiff("+", r.Content)
 	}
+	var diff strings.Builder
 	for _, hunk := range r.Patch {
+		fmt.Fprintf(&diff, "@@ -%d,%d +%d,%d @@\n%s\n", hunk.OldStart, hunk.OldLines, hunk.NewStart, hunk.NewLines, strings.Join(hunk.Lines, "\n"))
 		for _, line := range hunk.Lines {
 			switch {
 			case strings.HasPrefix(line, "+"):
@@ -228,6 +236,9 @@ func claudeFileChange(call claudeCall, typed json.RawMessage) event.FileChanged 
 				e.Removed++
 			}
 		}
+	}
+	if diff.Len() > 0 {
+		e.Diff = cutDiff(diff.String())
 	}
 	return e
 }

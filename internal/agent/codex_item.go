@@ -305,10 +305,22 @@ func (f codexChange) events() []event.Data {
 	if f.Kind.MovePath != "" && f.Kind.MovePath != f.Path {
 		return []event.Data{
 			event.FileChanged{Path: f.Path, Operation: "delete"},
-			event.FileChanged{Path: f.Kind.MovePath, Operation: "add", Added: added, Removed: removed},
+			event.FileChanged{Path: f.Kind.MovePath, Operation: "add", Added: added, Removed: removed, Diff: f.unified()},
 		}
 	}
-	return []event.Data{event.FileChanged{Path: f.Path, Operation: f.Kind.Type, Added: added, Removed: removed}}
+	return []event.Data{event.FileChanged{Path: f.Path, Operation: f.Kind.Type, Added: added, Removed: removed, Diff: f.unified()}}
+}
+
+// unified is the change as event.FileChanged has it.
+func (f codexChange) unified() string {
+	switch f.Kind.Type {
+	case "add":
+		return wholeDiff("+", f.Diff)
+	case "delete":
+		return wholeDiff("-", f.Diff)
+	}
+	// The diff of a moved file ends with a line that says where to.
+	return cutDiff(strings.TrimSuffix(f.Diff, "\n\nMoved to: "+f.Kind.MovePath))
 }
 
 // count counts lines. The diff of an added or deleted file is its content; that

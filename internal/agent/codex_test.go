@@ -392,7 +392,7 @@ func TestCodexItems(t *testing.T) {
 		{"a field of another type", `{"type":"agentMessage","id":"w","text":"x","status":7}`, []event.Data{event.Message{ID: "w", Role: "assistant", Text: "x"}}},
 		{"moved file", `{"type":"fileChange","id":"f","status":"completed","changes":[{"path":"/a","kind":{"type":"update","move_path":"/b"},"diff":"@@ -1 +1 @@\n-x\n+y\n\n\nMoved to: /b"}]}`, []event.Data{
 			event.ToolStarted{Call: "f", Name: "fileChange", Kind: event.KindEdit, Title: "/a", Input: json.RawMessage(`{"changes":[{"path":"/a","kind":{"type":"update","move_path":"/b"},"diff":"@@ -1 +1 @@\n-x\n+y\n\n\nMoved to: /b"}]}`)},
-			event.FileChanged{Path: "/a", Operation: "delete"}, event.FileChanged{Path: "/b", Operation: "add", Added: 1, Removed: 1},
+			event.FileChanged{Path: "/a", Operation: "delete"}, event.FileChanged{Path: "/b", Operation: "add", Added: 1, Removed: 1, Diff: "@@ -1 +1 @@\n-x\n+y"},
 			event.ToolFinished{Call: "f", OK: true}}},
 		{"declined file", `{"type":"fileChange","id":"f","status":"declined","changes":[]}`, []event.Data{
 			event.ToolStarted{Call: "f", Name: "fileChange", Kind: event.KindEdit, Input: json.RawMessage(`{"changes":[]}`)},

@@ -177,6 +177,9 @@ type FileChanged struct {
 	Operation string `json:"operation"`
 	Added     int    `json:"added,omitempty"`
 	Removed   int    `json:"removed,omitempty"`
+	// Diff is the change in unified form, without file names, at most 32 KiB of
+	// whole lines; empty if the vendor does not say it.
+	Diff string `json:"diff,omitempty"`
 }
 
 // PlanUpdated is the agent's list of steps.
