@@ -65,7 +65,7 @@ func (a *app) root() *cobra.Command {
 	c.SetIn(a.In)
 	c.SetOut(a.Out)
 	c.SetErr(a.Err)
-	c.PersistentFlags().BoolVar(&a.verbose, "verbose", false, "show the agent's stderr, and log what the runner does")
+	c.PersistentFlags().BoolVar(&a.verbose, "verbose", false, "show all of the tools' output, of diffs and of the agent's stderr, and log what the runner does")
 	c.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default: ~/.config/ratchetai-runner/config.yaml)")
 	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.loginCommand(), a.loginsCommand(),
 		a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.doctorCommand(), a.selftestCommand(), a.versionCommand())
@@ -140,7 +140,7 @@ func (a *app) display() term.Options {
 		return term.Stream{W: f, Terminal: terminal, Color: terminal && color}
 	}
 	o := term.Options{Out: stream(a.Out), Err: stream(a.Err), Verbose: a.verbose}
-	o.Live = o.Err.Terminal && !dumb
+	o.Live = o.Err.Terminal && !dumb && (!o.Out.Terminal || sameFile(a.Out, a.Err))
 	o.Width = func() int {
 		for _, f := range []*os.File{a.Err, a.Out} {
 			if w, _, err := xterm.GetSize(int(f.Fd())); err == nil {
@@ -150,6 +150,14 @@ func (a *app) display() term.Options {
 		return 0
 	}
 	return o
+}
+
+// sameFile reports that two streams are the same terminal, as they are but for a
+// person who sends one of them to another.
+func sameFile(a, b *os.File) bool {
+	x, err := a.Stat()
+	y, err2 := b.Stat()
+	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
 // group makes c a command that only holds others, which cobra does not insist on.

@@ -113,6 +113,7 @@ func (p *Printer) violation(d event.PathViolation) {
 }
 
 func (p *Printer) limit(d event.LimitUpdated) {
+	p.state.keepWindow(d)
 	status := d.Status
 	if status == "allowed" && d.UsedPercent != nil && *d.UsedPercent >= limitWarning {
 		status = "nearly used up"

@@ -20,6 +20,7 @@ func (p *Printer) Ask(d event.AskOpened) {
 	p.muted = false
 	p.ask(d)
 	p.draw()
+	p.flush()
 	p.muted = muted
 }
 
@@ -27,6 +28,7 @@ func (p *Printer) Ask(d event.AskOpened) {
 func (p *Printer) Prompt(text string) {
 	p.line(&p.o.Err, seg{yellow, "? "}, text, bold)
 	p.draw()
+	p.flush()
 }
 
 // ask shows everything that the decision needs: a head, then the command, the change or

@@ -161,7 +161,7 @@ func toolOf(d event.ToolStarted, t time.Time) tool {
 	if d.Parent != "" {
 		l = "↳ " + l
 	}
-	return tool{call: d.Call, label: l, title: Line(d.Title), started: t, sub: d.Parent != ""}
+	return tool{call: d.Call, label: l, title: Line(d.Title), started: t, kind: d.Kind, sub: d.Parent != ""}
 }
 
 func (p *Printer) toolFinished(d event.ToolFinished, at time.Time) {
@@ -183,6 +183,7 @@ func (p *Printer) toolFinished(d event.ToolFinished, at time.Time) {
 		end = append(end, Duration(took))
 	}
 	p.row(mark, t.label, t.title, strings.Join(end, " · "))
+	p.output(t, d)
 }
 
 func (p *Printer) fileChanged(d event.FileChanged) {
@@ -198,6 +199,7 @@ func (p *Printer) fileChanged(d event.FileChanged) {
 		end = append(end, fmt.Sprintf("−%d", d.Removed))
 	}
 	p.row(seg{cyan, "± "}, op, Line(d.Path), strings.Join(end, " "))
+	p.diff(d.Diff)
 }
 
 // row shows one line of columns; on a terminal the middle one is cut to fit.

@@ -60,7 +60,8 @@ func TestHostileText(t *testing.T) {
 		{0, event.ToolStarted{Call: "t", Name: hostile, Kind: event.KindOther, Title: hostile, Parent: hostile}},
 		{0, event.ToolFinished{Call: "t", OK: true, Output: hostile}},
 		{0, event.ToolStarted{Call: "u", Name: "x", Kind: event.ToolKind(hostile), Title: hostile}},
-		{0, event.FileChanged{Path: hostile, Operation: hostile}},
+		{0, event.ToolFinished{Call: "u", Output: hostile}},
+		{0, event.FileChanged{Path: hostile, Operation: hostile, Diff: hostile + "\n+" + hostile}},
 		{0, event.PlanUpdated{Steps: []event.PlanStep{{Text: hostile, Status: "in_progress"}}}},
 		{0, event.EgressDenied{Host: hostile, Reason: hostile}},
 		{0, event.PathViolation{Path: hostile, What: hostile, Reason: hostile}},
@@ -105,7 +106,7 @@ func TestHostileText(t *testing.T) {
 					t.Errorf("at the left edge: %q", row)
 				}
 			}
-			// One line for each event but texts and tool starts; at the end the denied host, and what to do about the path.
+			// One line for each event but texts and tool starts (output and diffs are indented); at the end the denied host, and what to do about the path.
 			if want := len(script) - 5 + 2; ours != want {
 				t.Errorf("%d lines look like the program's, want %d", ours, want)
 			}

@@ -46,13 +46,13 @@ func (g *Progress) Tick() {
 	if !p.o.Live || len(g.tail) == 0 {
 		return
 	}
-	p.frame++
-	spinner := []rune(frames)
 	text := strings.Join([]string{seconds(p.o.Now().Sub(g.start)), g.title, g.current}, " · ")
 	text = fit(text, p.width()-len(indent))
-	mark := seg{cyan, string(spinner[p.frame%len(spinner)])}
-	p.put("\r" + mark.render(p.o.Err.Color) + seg{dim, " " + text}.render(p.o.Err.Color) + "\x1b[K")
-	p.drawn = true
+	if text = p.spinner() + (seg{dim, " " + text}).render(p.o.Err.Color); text != p.shown {
+		p.put("\r" + text + "\x1b[K")
+		p.shown, p.drawn = text, true
+		p.flush()
+	}
 }
 
 // Done removes the line and, if there was one, shows text in its place.
@@ -75,6 +75,7 @@ func (g *Progress) Fail() {
 // end removes the line for good and reports whether there could be one.
 func (g *Progress) end() (live bool) {
 	g.printer.erase()
+	g.printer.flush()
 	live, g.printer.o.Live = g.printer.o.Live, false
 	return live
 }

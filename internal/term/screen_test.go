@@ -29,6 +29,10 @@ func screen(t *testing.T, s string, width int) string {
 			param, _ := strconv.Atoi(strings.TrimPrefix(s[:end], "["))
 			switch s[end] {
 			case 'm':
+			case 'h', 'l':
+				if s[:end] != "[?2026" {
+					t.Fatalf("unknown mode %q", s[:end+1])
+				}
 			case 'K':
 				rows[y] = rows[y][:min(x, len(rows[y]))]
 			case 'A':

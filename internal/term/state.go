@@ -22,16 +22,18 @@ type state struct {
 	streamed map[string]*strings.Builder // message id -> what was shown of it
 	denied   []string                    // destinations, each once
 	denials  map[string]int
-	changed  int               // guarded paths
-	limits   map[string]string // window -> the status that was shown
-	problem  string            // the last turn's error, as it was shown
-	plan     string            // as it was shown
-	asks     map[string]asked  // that are open
+	changed  int                  // guarded paths
+	limits   map[string]string    // window -> the status that was shown
+	windows  []event.LimitUpdated // the newest of each window
+	problem  string               // the last turn's error, as it was shown
+	plan     string               // as it was shown
+	asks     map[string]asked     // that are open
 }
 
 type tool struct {
 	call, label, title string
 	started            time.Time
+	kind               event.ToolKind
 	sub                bool // a subagent's, which may outlive the turn
 }
 
@@ -55,24 +57,25 @@ func (s *state) take(call string) (tool, bool) {
 	return t, true
 }
 
-// doing says in a few words what the session does.
-func (s *state) doing(now time.Time) string {
+// doing says in a few words what the session does, in at most width cells: of a
+// tool, the title is cut first.
+func (s *state) doing(now time.Time, width int) string {
 	if s.asking() > 0 {
-		return "waits for an answer"
+		return fit("waits for an answer", width)
 	}
 	if len(s.tools) == 0 {
-		return s.phase
+		return fit(s.phase, width)
 	}
 	t := s.tools[len(s.tools)-1]
-	text := t.label + " "
-	if t.title != "" {
-		text += t.title + " "
-	}
-	text += seconds(now.Sub(t.started))
+	end := " " + seconds(now.Sub(t.started))
 	if n := len(s.tools) - 1; n > 0 {
-		text += fmt.Sprintf(" (+%d)", n)
+		end += fmt.Sprintf(" (+%d)", n)
 	}
-	return text
+	text := t.label
+	if t.title != "" {
+		text += " " + t.title
+	}
+	return fit(fit(text, max(width-cells(end), 1))+end, width)
 }
 
 // label names a tool for people. The vendors have many names for the same.

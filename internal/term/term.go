@@ -47,7 +47,8 @@ type Options struct {
 	// Width is the terminal's, in cells, asked for whenever something is laid out.
 	// nil or less than 20 means 80.
 	Width func() int
-	// Live shows the status line on Err, which must be a terminal.
+	// Live shows the status line on Err, which must be a terminal. If Out is one,
+	// too, it must be the same: all goes to Err then, in one piece.
 	Live bool
 	// Quiet shows the agent's final message on Out, and on Err only why a session
 	// did not succeed.
@@ -64,10 +65,12 @@ type Printer struct {
 	muted bool // an event is taken in, not shown
 	state state
 	text  text
-	drawn bool   // the status line is on the screen
-	below int    // and stands below a line of text with so many cells; 0: it has its own
-	input string // what the person is typing
-	frame int
+	drawn bool            // the status line is on the screen
+	below int             // and stands below a line of text with so many cells; 0: it has its own
+	shown string          // the status line
+	input string          // what the person is typing
+	queue strings.Builder // what is written next, to Err or to Out
+	toErr bool
 	last  time.Time // when something was shown last
 	prev  block     // what was shown last
 }
@@ -105,12 +108,14 @@ func (p *Printer) Skip(t time.Time, d event.Data) {
 func (p *Printer) Event(t time.Time, d event.Data) {
 	p.show(t, d)
 	p.draw()
+	p.flush()
 }
 
 // Say shows a line of the runner's own on Err. Quiet does not silence it.
 func (p *Printer) Say(text string) {
 	p.line(&p.o.Err, seg{yellow, "! "}, text, plain)
 	p.draw()
+	p.flush()
 }
 
 // Note is Say for what need not be read. Quiet silences it.
@@ -120,28 +125,31 @@ func (p *Printer) Note(text string) {
 	}
 	p.line(&p.o.Err, seg{dim, "· "}, text, dim)
 	p.draw()
+	p.flush()
 }
 
 // Input shows what a person is typing in place of the status line; "" shows the
 // status line again.
 func (p *Printer) Input(text string) {
 	p.input = text
-	p.erase()
-	p.draw()
+	if p.draw(); p.drawn {
+		p.redraw()
+	}
+	p.flush()
 }
 
 // Tick redraws the status line; about ten times a second make it move. Without
 // one it says once a minute that a silent session still works.
 func (p *Printer) Tick() {
-	p.frame++
 	switch {
 	case p.o.Live && p.drawn:
 		p.redraw()
 	case p.o.Live:
 		p.draw()
 	case !p.o.Quiet && p.state.started && p.o.Now().Sub(p.last) >= heartbeat:
-		p.line(&p.o.Err, seg{dim, "· "}, "still working: "+p.state.doing(p.o.Now()), dim)
+		p.line(&p.o.Err, seg{dim, "· "}, "still working: "+p.state.doing(p.o.Now(), lineMax), dim)
 	}
+	p.flush()
 }
 
 // heartbeat is how long a log may be silent: CI systems end jobs that are.
@@ -151,6 +159,7 @@ const heartbeat = time.Minute
 func (p *Printer) Close() {
 	p.erase()
 	p.finishText()
+	p.flush()
 }
 
 // width is that of one line, without the last cell: a terminal that got exactly
@@ -166,15 +175,14 @@ func (p *Printer) width() int {
 	return w - 1
 }
 
-// write sends s to a stream, unless an event is only taken in. A stream that
-// nobody reads any more is no reason to stop.
+// write shows text on a stream, unless an event is only taken in.
 func (p *Printer) write(s *Stream, text string) {
 	if p.muted || text == "" {
 		return
 	}
 	p.erase()
 	p.last = p.o.Now()
-	_, _ = io.WriteString(s.W, text)
+	p.send(s, text)
 }
 
 // line shows one line that begins with a mark. text may be anything; on a

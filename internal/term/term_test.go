@@ -41,7 +41,7 @@ func story() []moment {
 		{0, event.Message{ID: "m1", Role: "assistant", Text: "I will look at the failing test first, then at the parser that it covers, and report back.\n\n1. one\n\tindented 世界"}},
 		{0, event.ToolStarted{Call: "t1", Name: "Bash", Kind: event.KindShell, Title: "go test ./internal/parse -run TestParseEverythingThatHasALongName -count=1"}},
 		{0, event.ToolOutput{Call: "t1", Text: "FAIL"}},
-		{3200 * time.Millisecond, event.ToolFinished{Call: "t1", ExitCode: ptr(1), Output: "FAIL"}},
+		{3200 * time.Millisecond, event.ToolFinished{Call: "t1", ExitCode: ptr(1), Output: "Exit code 1\n=== RUN\n10%\r20%\r100% read\n" + strings.Repeat("\tparse_test.go:42: got a comment, want a line that is so long that no terminal shows it\n", 20) + "FAIL\n"}},
 		{0, event.UsageUpdated{Usage: event.Usage{InputTokens: 11000, OutputTokens: 345, CostMicroUSD: 101000, CostBy: event.CostByEstimate}}},
 		{0, event.BudgetWarned{Budget: event.BudgetCost, Used: 101000, Limit: 120000}},
 		{0, event.PlanUpdated{Steps: []event.PlanStep{{Text: "find it", Status: "completed"}, {Text: "fix it", Status: "in_progress"}, {Text: "test it", Status: "pending"}}}},
@@ -65,7 +65,8 @@ func story() []moment {
 		{0, event.ToolStarted{Call: "t2", Name: "Edit", Kind: event.KindEdit, Title: "internal/parse/parse.go"}},
 		{0, event.ToolStarted{Call: "t3", Name: "WebFetch", Kind: event.KindFetch, Title: "https://go.dev/doc", Parent: "t9"}},
 		{120 * time.Millisecond, event.ToolFinished{Call: "t2", OK: true}},
-		{0, event.FileChanged{Path: "internal/parse/parse.go", Operation: "update", Added: 3, Removed: 1}},
+		{0, event.FileChanged{Path: "internal/parse/parse.go", Operation: "update", Added: 3, Removed: 1,
+			Diff: "@@ -1,5 +1,7 @@\n package parse\n \n-func isComment(line string) bool { return true }\n+func isComment(line string) bool {\n+\treturn strings.HasPrefix(line, \"//\")\n+}\n \n func Parse() {"}},
 		{0, event.CommandConsumed{Command: "c2"}},
 		{0, event.CommandQueued{Command: "c4", Kind: "message", Text: "and a benchmark", Priority: "later"}},
 		{0, event.CommandQueued{Command: "c5", Kind: "withdraw"}},
@@ -111,14 +112,21 @@ func terminal(width int, color bool) Options {
 	return Options{Out: s, Err: s, Live: true, Width: func() int { return width }}
 }
 
+func verbose(o Options) Options {
+	o.Verbose = true
+	return o
+}
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]Options{
-		"terminal-80": terminal(80, true),
-		"terminal-40": terminal(40, true),
-		"no-color":    terminal(80, false),
-		"log":         {},
-		"quiet":       {Quiet: true},
+		"terminal-80":  terminal(80, true),
+		"terminal-40":  terminal(40, true),
+		"terminal-200": terminal(200, true),
+		"verbose":      verbose(terminal(80, false)),
+		"no-color":     terminal(80, false),
+		"log":          {},
+		"quiet":        {Quiet: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
