@@ -14,7 +14,7 @@ OUT ?= internal/agent/testdata/recorded
 # The whole-program tests, the demo and the benchmark run this binary.
 export RATCHETAI_RUNNER := $(CURDIR)/$(BIN)
 
-.PHONY: help build setup demo test unit bench record fuzz lint fmt clean
+.PHONY: help build setup demo test unit bench record fuzz man lint fmt clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,6 +49,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 		done; \
 	done
 
+man: build ## write the manual pages to man/
+	$(BIN) man man
+
 lint: ## check style and the import rules
 	go run $(LINTER) run
 
@@ -56,4 +59,4 @@ fmt: ## format the code
 	go run $(LINTER) fmt
 
 clean: ## remove what build made; images stay
-	rm -rf bin
+	rm -rf bin man

@@ -42,6 +42,7 @@ func (a *app) logs(ctx context.Context, id string, follow, asJSON bool) error {
 		o.Err, o.Live = o.Out, false
 		out = &humanSink{printer: term.New(o)}
 	}
+	defer a.stopCommands(viewFlags{json: asJSON})()
 	defer out.close()
 	dir := store.Journal(rec.ID)
 	entries := journal.Read(dir, 1)

@@ -131,6 +131,9 @@ func (w *watch) drive(ctx context.Context, s session, signals <-chan os.Signal, 
 	if err != nil {
 		w.app.log.WithError(err).Warn("the session's journal cannot be read")
 	}
+	if err := w.app.stepSummary(w.store, w.id); err != nil {
+		w.app.log.WithError(err).Warn("the job's summary cannot be written")
+	}
 	if err := s.Left(); err != nil {
 		return leftError{err, w.id}
 	}
@@ -189,6 +192,7 @@ func (w *watch) show(all iter.Seq2[journal.Entry, error]) error {
 	}()
 	t := time.NewTicker(tick)
 	defer t.Stop()
+	defer w.app.stopCommands(w.view)()
 	defer w.sink.close()
 	for {
 		select {
