@@ -181,7 +181,8 @@ func emphasis(s string, prev rune, ended bool) (span, bool) {
 	}
 	next, _ := utf8.DecodeRuneInString(s[n:])
 	strike := s[0] == '~'
-	if n > 3 || strike && n != 2 || unicode.IsSpace(next) || isWord(prev) && (n == 1 || s[0] == '_') {
+	between := n == 1 || s[0] == '_' // words only: snake_case and 2*3*4 are none
+	if n > 3 || strike && n != 2 || unicode.IsSpace(next) || between && isWord(prev) {
 		return span{}, true
 	}
 	var open [8]bool // lengths of backtick runs that nothing closes; longer ones are text
@@ -208,7 +209,7 @@ func emphasis(s string, prev rune, ended bool) (span, bool) {
 			}
 			after, _ := utf8.DecodeRuneInString(s[i+m:])
 			before, _ := utf8.DecodeLastRuneInString(s[:i])
-			if m == n && !unicode.IsSpace(before) && !(isWord(after) && (n == 1 || s[0] == '_')) {
+			if m == n && !unicode.IsSpace(before) && (!between || !isWord(after)) {
 				return span{text: s[n:i], style: emphases(n, strike), size: i + n}, true
 			}
 			i += m - 1
