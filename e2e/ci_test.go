@@ -85,7 +85,7 @@ func (b *bundle) ci(env map[string]string) map[string]string {
 // fixed are the agent's turns, the last of which tries to command the job.
 func fixed() []modelapi.Turn {
 	return []modelapi.Turn{
-		modelapi.Shell("sed -i 's/a - b/a + b/' calc.py; echo new >new.txt; git config diff.external false; cat .git/config"),
+		modelapi.Shell("sed -i 's/a - b/a + b/' calc.py; echo new >new.txt; git -c user.name=a -c user.email=a@example.com commit -qam mine; cat .git/config"),
 		modelapi.Text("I **fixed** it.\n::set-output name=owned::yes\n<img src=x> ![p](http://evil.example/x)"),
 	}
 }
@@ -179,7 +179,9 @@ func TestGitLabExample(t *testing.T) {
 	}
 	log := b.step("bash", strings.Join(script, "\n"), env)
 	b.step("bash", strings.Join(file.Agent.AfterScript, "\n"), env)
-	b.give(filepath.Join(b.ws, "change.patch"))
+	for _, file := range []string{"change.patch", ".git/config"} { // which the job wrote
+		b.give(filepath.Join(b.ws, file))
+	}
 	checkPatch(t, filepath.Join(b.ws, "change.patch"))
 	if strings.Contains(log, "job-token") || strings.ContainsAny(log, "\x1b\r") {
 		t.Errorf("the log holds what it must not:\n%s", log)

@@ -16,7 +16,7 @@ import (
 
 // recordedEvent finds events in the adapters' golden files, which say what became
 // of each line that a real agent printed.
-var recordedEvent = regexp.MustCompile(`^(?:  ([a-z.]+) (\{.*\})|\{"n":\d+,"type":"([a-z.]+)","data":(\{.*\})\})$`)
+var recordedEvent = regexp.MustCompile(`^(?:\s+([a-z.]+) (\{.*\})|\{"n":\d+,"type":"([a-z.]+)","data":(\{.*\})\})$`)
 
 // recorded returns the events of one recording of a real agent, a second apart.
 func recorded(t *testing.T, file string) []moment {
@@ -51,7 +51,9 @@ func recorded(t *testing.T, file string) []moment {
 func TestRecordings(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../agent/testdata/*/*.golden")
-	if err != nil || len(files) < 50 {
+	more, err2 := filepath.Glob("../agent/testdata/recorded/*/*.golden")
+	files = append(files, more...)
+	if err != nil || err2 != nil || len(more) == 0 || len(files) < 50 {
 		t.Fatalf("%d recordings: %v", len(files), err)
 	}
 	for _, file := range files {

@@ -26,6 +26,7 @@ type Summary struct {
 	changed map[string]event.FileChanged // by path, the lines added up
 	hosts   []string
 	denied  map[string]int
+	guarded []event.PathViolation
 }
 
 // tally counts the calls of one kind of tool.
@@ -44,6 +45,8 @@ func (s *Summary) Add(d event.Data) {
 		s.file(d)
 	case event.EgressDenied:
 		s.host(fmt.Sprintf("%s:%d", d.Host, d.Port))
+	case event.PathViolation:
+		s.guarded = append(s.guarded, d)
 	case event.SessionFinished:
 		s.end = d
 	}
@@ -127,6 +130,12 @@ func (s *Summary) Markdown(session string) string {
 	list(&b, "Denied destinations", s.hosts, func(host string) string {
 		return fmt.Sprintf("(%d ×)", s.denied[host])
 	})
+	paths := make([]string, len(s.guarded))
+	about := make(map[string]string)
+	for i, v := range s.guarded {
+		paths[i], about[v.Path] = v.Path, Line(v.What)
+	}
+	list(&b, "Guarded paths, which tools of a machine run or trust", paths, func(path string) string { return about[path] })
 	return b.String() + "\n"
 }
 

@@ -13,6 +13,7 @@ func TestSummaryGolden(t *testing.T) {
 	for _, m := range story() {
 		s.Add(m.data)
 	}
+	s.Add(event.PathViolation{Path: "sub/.envrc", What: "created", Reason: "direnv runs it"})
 	golden(t, "summary.md", s.Markdown("20260102-150405-abcd"))
 }
 
@@ -28,6 +29,7 @@ func TestSummaryOfHostileText(t *testing.T) {
 		event.ToolFinished{Call: "unknown"},
 		event.FileChanged{Path: hostile},
 		event.EgressDenied{Host: hostile},
+		event.PathViolation{Path: hostile, What: "created"},
 		event.SessionFinished{Outcome: event.Failed, Reason: hostile, Result: strings.Repeat("世", summaryResultMax)},
 	} {
 		s.Add(d)
