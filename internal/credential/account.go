@@ -50,6 +50,35 @@ func (a Accounts) Find(kind, name string) (Source, error) {
 	return found, err
 }
 
+// Choose returns the login that a session has: that of account, or if it is empty
+// the host's, or else the account "default", or else a variable's. A file wins,
+// because it is the subscription that its owner pays for; one that is broken is an
+// error rather than a reason to spend somebody's API key. mode may narrow the choice
+// to files or to variables. It fails as FindMount does.
+func (a Accounts) Choose(kind string, mode Mode, account string, getenv func(string) string, home string) (Source, error) {
+	switch {
+	case mode == ModeEnv && account != "":
+		return Source{}, errors.New("an account is no variable: leave out --account or --credentials env")
+	case mode == ModeEnv:
+		return FindEnv(kind, getenv)
+	case account != "":
+		return a.Find(kind, account)
+	}
+	src, err := FindMount(kind, getenv, home)
+	if !errors.Is(err, ErrNoLogin) {
+		return src, err
+	}
+	if own, ownErr := a.Find(kind, DefaultAccount); !errors.Is(ownErr, ErrNoLogin) {
+		return own, ownErr
+	}
+	if mode == "" {
+		if env, envErr := FindEnv(kind, getenv); envErr == nil {
+			return env, nil
+		}
+	}
+	return src, err
+}
+
 // Adopt makes the login file in the vendor's config directory made, which nobody
 // else uses, the login of an account, in place of the one that it has. It fails as
 // FindMount does if there is none.

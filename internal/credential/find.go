@@ -16,26 +16,10 @@ import (
 // maxFileBytes bounds a login file; real ones have a few kilobytes.
 const maxFileBytes = 1 << 20
 
-// Find returns the login of an agent: the host's login file, or, when there is
-// none, a variable of the environment. A file wins, because it is the
-// subscription that its owner pays for; a login that is there and broken is an
-// error rather than a reason to spend somebody's API key.
+// FindMount returns the host's login file of an agent.
 //
 // The error wraps ErrNoLogin, ErrExpired (the Source is valid then, for whoever
-// can renew it) or ErrMalformed, or is that of opening the file. Find only
-// reads.
-func Find(kind string, getenv func(string) string, home string) (Source, error) {
-	src, err := FindMount(kind, getenv, home)
-	if !errors.Is(err, ErrNoLogin) {
-		return src, err
-	}
-	if env, envErr := FindEnv(kind, getenv); envErr == nil {
-		return env, nil
-	}
-	return src, err
-}
-
-// FindMount is Find for mode mount only.
+// can renew it) or ErrMalformed, or is that of opening the file. It only reads.
 func FindMount(kind string, getenv func(string) string, home string) (Source, error) {
 	return findMount(kind, getenv, home, time.Now())
 }

@@ -103,7 +103,7 @@ func TestFind(t *testing.T) {
 			if tt.path != "" {
 				home = writeLogin(t, tt.path, tt.content)
 			}
-			src, err := Find(tt.kind, env(tt.env...), home)
+			src, err := Accounts(t.TempDir()).Choose(tt.kind, "", "", env(tt.env...), home)
 			if tt.mode == "" {
 				if err == nil || tt.err != nil && !errors.Is(err, tt.err) {
 					t.Fatalf("error %v, want %v", err, tt.err)
@@ -130,7 +130,7 @@ func TestFindHonoursConfigDirs(t *testing.T) {
 		Codex:  {"CODEX_HOME", "auth.json", codexFile(testAccess, testRefresh)},
 	} {
 		dir := writeLogin(t, v.file, v.content)
-		src, err := Find(kind, env(v.name, dir), t.TempDir())
+		src, err := Accounts(t.TempDir()).Choose(kind, "", "", env(v.name, dir), t.TempDir())
 		if want := filepath.Join(dir, v.file); err != nil || src.Path != want {
 			t.Errorf("%s: %q, %v; want %q", kind, src.Path, err, want)
 		}
@@ -144,16 +144,16 @@ func TestFindRefusesWhatIsNoFile(t *testing.T) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Find(Codex, env(), home); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := Accounts(t.TempDir()).Choose(Codex, "", "", env(), home); err == nil || !strings.Contains(err.Error(), "no regular file") {
 		t.Errorf("a directory: %v", err)
 	}
 	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Find(Codex, env(), home); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := Accounts(t.TempDir()).Choose(Codex, "", "", env(), home); err == nil || !strings.Contains(err.Error(), "no regular file") {
 		t.Errorf("a pipe that nobody writes: %v", err)
 	}
-	if _, err := Find("gemini", env(), home); err == nil {
+	if _, err := Accounts(t.TempDir()).Choose("gemini", "", "", env(), home); err == nil {
 		t.Error("an unknown agent")
 	}
 }

@@ -44,7 +44,7 @@ type Projection struct {
 
 // Project writes what a session may have of src into dir, which it makes with
 // mode 0700. Readers of the files in it see the old content or the new, never
-// a part. It fails as Find does, and additionally for a login that has expired.
+// a part. It fails as FindMount does, and additionally for a login that has expired.
 func Project(src Source, dir string, opts Options) (*Projection, error) {
 	if opts.Poll <= 0 {
 		opts.Poll = 2 * time.Second

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sprawlto/ratchetai-runner/images"
 	"github.com/sprawlto/ratchetai-runner/internal/credential"
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
 )
 
 // soon is from when on the end of a login is worth a warning.
@@ -19,7 +20,10 @@ func logins(_ context.Context, o Options) []Finding {
 	var all []Finding
 	have := 0
 	for _, kind := range []string{credential.Claude, credential.Codex} {
-		src, err := credential.Find(kind, o.Getenv, o.Home)
+		src, err := runner.Accounts(o.State).Choose(kind, "", "", o.Getenv, o.Home)
+		if errors.Is(err, credential.ErrExpired) && credential.Describe(src, nil).Renewable {
+			err = nil
+		}
 		if err == nil {
 			have++
 		}
@@ -33,7 +37,7 @@ func logins(_ context.Context, o Options) []Finding {
 	return all
 }
 
-// judgeLogin makes a finding of what credential.Find returned. Its errors end in
+// judgeLogin makes a finding of what Accounts.Choose returned. Its errors end in
 // what to do.
 func judgeLogin(kind string, src credential.Source, err error, now time.Time) Finding {
 	f := Finding{Check: "login " + kind, Level: OK}
@@ -55,6 +59,8 @@ func judgeLogin(kind string, src credential.Source, err error, now time.Time) Fi
 		f.Level, f.What, f.Remedy = Fail, err.Error(), "log in again"
 	case ends.IsZero():
 		f.What += ", without an end that is known"
+	case credential.Describe(src, nil).Renewable:
+		f.What += ", renewed when sessions need it"
 	default:
 		f.What += fmt.Sprintf(", until %s", ends.Local().Format("Jan 2, 15:04"))
 		if left := ends.Sub(now); left < soon {

@@ -103,13 +103,15 @@ func TestOneLoginIsEnough(t *testing.T) {
 func TestLoginEnds(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		end  time.Duration // from the real now, which package credential goes by
-		want Level
-		text string
+		end     time.Duration // from the real now, which package credential goes by
+		refresh string
+		want    Level
+		text    string
 	}{
-		"long":    {8 * time.Hour, OK, ", until "},
-		"soon":    {30 * time.Minute, Warn, "in 29 minutes"},
-		"expired": {-time.Minute, Fail, "expired"},
+		"long":      {8 * time.Hour, "", OK, ", until "},
+		"soon":      {30 * time.Minute, "", Warn, "in 29 minutes"},
+		"expired":   {-time.Minute, "", Fail, "expired"},
+		"renewable": {-time.Minute, "sk-secret-refresh", OK, "renewed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,7 +121,7 @@ func TestLoginEnds(t *testing.T) {
 			if err := os.MkdirAll(filepath.Dir(login), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			data := `{"claudeAiOauth":{"accessToken":"sk-secret-token","refreshToken":"sk-secret-refresh","expiresAt":` +
+			data := `{"claudeAiOauth":{"accessToken":"sk-secret-token","refreshToken":"` + tt.refresh + `","expiresAt":` +
 				strconv.FormatInt(time.Now().Add(tt.end).UnixMilli(), 10) + `}}`
 			if err := os.WriteFile(login, []byte(data), 0o600); err != nil {
 				t.Fatal(err)

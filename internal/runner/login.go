@@ -27,7 +27,7 @@ func (r *Runner) Login(t Task) (credential.Source, error) {
 }
 
 func (r *Runner) login(rec Record) (credential.Source, error) {
-	src, err := r.findLogin(string(rec.Agent.Kind), credential.Mode(rec.Login), rec.Account)
+	src, err := r.Store.Accounts().Choose(string(rec.Agent.Kind), credential.Mode(rec.Login), rec.Account, r.Getenv, r.Home)
 	if errors.Is(err, credential.ErrExpired) && credential.Describe(src, nil).Renewable {
 		err = nil
 	}
@@ -37,34 +37,12 @@ func (r *Runner) login(rec Record) (credential.Source, error) {
 	return src, err
 }
 
-func (r *Runner) findLogin(kind string, mode credential.Mode, account string) (credential.Source, error) {
-	accounts := r.Store.Accounts()
-	switch {
-	case mode == credential.ModeEnv && account != "":
-		return credential.Source{}, errors.New("an account is no variable: leave out --account or --credentials env")
-	case mode == credential.ModeEnv:
-		return credential.FindEnv(kind, r.Getenv)
-	case account != "":
-		return accounts.Find(kind, account)
-	}
-	src, err := credential.FindMount(kind, r.Getenv, r.Home)
-	if !errors.Is(err, credential.ErrNoLogin) {
-		return src, err
-	}
-	if own, ownErr := accounts.Find(kind, credential.DefaultAccount); !errors.Is(ownErr, credential.ErrNoLogin) {
-		return own, ownErr
-	}
-	if mode == "" {
-		if env, envErr := credential.FindEnv(kind, r.Getenv); envErr == nil {
-			return env, nil
-		}
-	}
-	return src, err
-}
-
 // Accounts are the logins of the runner's own.
-func (s *Store) Accounts() credential.Accounts {
-	return credential.Accounts(filepath.Join(s.root, "accounts"))
+func (s *Store) Accounts() credential.Accounts { return Accounts(s.root) }
+
+// Accounts are the same, of the store at root, which need not be there.
+func Accounts(root string) credential.Accounts {
+	return credential.Accounts(filepath.Join(root, "accounts"))
 }
 
 // renewEnded renews a login that ended before the session began.
