@@ -4,7 +4,8 @@
 # Build arguments, given by the runner from versions.go:
 #   BASE               the session image, or any Debian
 #   TARGETARCH         amd64 or arm64; empty means the architecture of BASE
-#   CLAUDE_VERSION     CODEX_VERSION     exact npm versions
+#   LIBC               of the images that Claude is for: empty for glibc, "-musl" for musl, such as Alpine's
+#   CLAUDE_VERSION     CODEX_VERSION     exact npm versions; empty leaves the agent out
 #   CLAUDE_INTEGRITY   CODEX_INTEGRITY   npm integrity (sha512-...) of that version and architecture; empty means
 #                      "as the registry states it", which protects the transfer but trusts the registry
 #   NPM_REGISTRY       another registry or a mirror
@@ -19,6 +20,7 @@ RUN command -v curl >/dev/null && command -v openssl >/dev/null || { \
 COPY ca.crt npm-fetch.sh /fetch/
 ARG NPM_REGISTRY=https://registry.npmjs.org
 ARG TARGETARCH
+ARG LIBC
 ARG CLAUDE_VERSION
 ARG CLAUDE_INTEGRITY
 ARG CODEX_VERSION
@@ -29,9 +31,9 @@ ARG CODEX_INTEGRITY
 RUN cat /fetch/ca.crt >> /etc/ssl/certs/ca-certificates.crt; \
     arch=${TARGETARCH:-$(dpkg --print-architecture)}; \
     case $arch in amd64) cpu=x64 ;; arm64) cpu=arm64 ;; *) echo "the vendors have no binaries for $arch" >&2; exit 1 ;; esac; \
-    sh /fetch/npm-fetch.sh "@anthropic-ai/claude-code-linux-$cpu" "$CLAUDE_VERSION" "$CLAUDE_INTEGRITY" \
-      /opt/ratchetai/claude --strip-components=1 package/claude package/LICENSE.md & claude=$!; \
-    sh /fetch/npm-fetch.sh "@openai/codex" "$CODEX_VERSION-linux-$cpu" "$CODEX_INTEGRITY" \
-      /opt/ratchetai/codex --strip-components=3 --exclude='*/codex-resources/voice' package/vendor; codex=$?; \
+    { [ -z "$CLAUDE_VERSION" ] || sh /fetch/npm-fetch.sh "@anthropic-ai/claude-code-linux-$cpu$LIBC" "$CLAUDE_VERSION" "$CLAUDE_INTEGRITY" \
+      /opt/ratchetai/claude --strip-components=1 package/claude package/LICENSE.md; } & claude=$!; \
+    { [ -z "$CODEX_VERSION" ] || sh /fetch/npm-fetch.sh "@openai/codex" "$CODEX_VERSION-linux-$cpu" "$CODEX_INTEGRITY" \
+      /opt/ratchetai/codex --strip-components=3 --exclude='*/codex-resources/voice' package/vendor; }; codex=$?; \
     wait $claude && [ $codex = 0 ] && \
     mkdir /opt/ratchetai/bin && ln -s ../claude/claude ../codex/bin/codex /opt/ratchetai/bin/

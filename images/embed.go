@@ -7,6 +7,11 @@
 //	agents   (AgentsDockerfile)   + the vendors' binaries under /opt/ratchetai; may not be redistributed, so never pushed
 //	final    (FinalDockerfile)    + the runner's own binary: what sandboxes start from
 //
+// Where a session is to start from another image, that takes the place of the first two:
+//
+//	copy     (CopyDockerfile)     any image + one agent, copied from the agents image
+//	final    (FinalDockerfile)    + the runner's own binary
+//
 // The agents come after the tools and not the other way round, because a second copy of their 751 MB would take 12 s
 // and as much disk again.
 //
@@ -22,10 +27,18 @@ const (
 	AgentsDockerfile  = "agents.Dockerfile"
 	SessionDockerfile = "session.Dockerfile"
 	FinalDockerfile   = "final.Dockerfile"
+	CopyDockerfile    = "copy.Dockerfile"
 	FetchScript       = "npm-fetch.sh"
 )
 
-//go:embed agents.Dockerfile session.Dockerfile final.Dockerfile npm-fetch.sh
+// OpenTmp is a Dockerfile's line that lets everybody write to /tmp: older engines give the file system that a session
+// has there the mode of the image's.
+const OpenTmp = `RUN ["/bin/sh", "-c", "chmod 1777 /tmp"]` + "\n"
+
+// TryClaude is a Dockerfile's line that fails where Claude cannot run.
+const TryClaude = `RUN ["/opt/ratchetai/claude/claude", "--version"]` + "\n"
+
+//go:embed agents.Dockerfile session.Dockerfile final.Dockerfile copy.Dockerfile npm-fetch.sh
 var files embed.FS
 
 // Files returns the embedded files, read-only, under the names above. Safe for concurrent use.

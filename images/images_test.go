@@ -14,7 +14,7 @@ func TestPinsAreWellFormed(t *testing.T) {
 	t.Parallel()
 	version := regexp.MustCompile(`^\d+\.\d+\.\d+$`)
 	seen := map[string]bool{}
-	for name, pin := range map[string]Pin{"Claude": Claude(), "Codex": Codex()} {
+	for name, pin := range map[string]Pin{"Claude": Claude(), "ClaudeMusl": ClaudeMusl(), "Codex": Codex()} {
 		if !version.MatchString(pin.Version) {
 			t.Errorf("%s: version %q is not exact", name, pin.Version)
 		}
@@ -35,11 +35,18 @@ func TestPinsAreWellFormed(t *testing.T) {
 	}
 }
 
+func TestClaudeIsOneVersion(t *testing.T) {
+	t.Parallel()
+	if Claude().Version != ClaudeMusl().Version {
+		t.Errorf("Claude is %s, for musl %s", Claude().Version, ClaudeMusl().Version)
+	}
+}
+
 // The classic builder knows neither heredocs nor RUN options, and fails on them only on a user's machine.
 func TestDockerfilesSuitTheClassicBuilder(t *testing.T) {
 	t.Parallel()
 	unknown := regexp.MustCompile(`(?m)^\s*(RUN --|COPY .*--(chmod|link|exclude|parents)|ADD --|# ?syntax=)|<<`)
-	for _, name := range []string{AgentsDockerfile, SessionDockerfile, FinalDockerfile} {
+	for _, name := range []string{AgentsDockerfile, SessionDockerfile, FinalDockerfile, CopyDockerfile} {
 		text, err := fs.ReadFile(Files(), name)
 		if err != nil {
 			t.Fatal(err)

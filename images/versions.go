@@ -32,7 +32,17 @@ func Claude() Pin {
 	}
 }
 
-// Codex is the pinned Codex, from @openai/codex, whose npm versions are "<Version>-linux-x64" and "-linux-arm64".
+// ClaudeMusl is the same Claude Code for images with musl instead of glibc, such as Alpine's, from
+// @anthropic-ai/claude-code-linux-x64-musl and -arm64-musl.
+func ClaudeMusl() Pin {
+	return Pin{
+		Version:        "2.1.330",
+		IntegrityAMD64: "sha512-OnduSSPY1b59FA8jTbq20Y1XkDUV0S1OVyvYBNslEbpX79P81JF7Ih4lgYvDKiFnnSv75z4Kv6qLE5DQqogYXA==",
+		IntegrityARM64: "sha512-NemfeTqZ30tQDhAeumZgDYoX4ewhAHkN3dbcsyvlgb+yvpKUlcYu5Bor8K+Du5azGe3uy9sftlJxbGhTsCR7zA==",
+	}
+}
+
+// Codex is the pinned Codex, from @openai/codex, static and so for any libc, whose npm versions are "<Version>-linux-x64" and "-linux-arm64".
 func Codex() Pin {
 	return Pin{
 		Version:        "0.169.0",

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -39,20 +40,6 @@ type BuildFile struct {
 	Mode    int64
 	Content []byte
 	Path    string
-}
-
-// ImageID returns the id of the local image ref, or ErrNoImage.
-func (d *Docker) ImageID(ctx context.Context, ref string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callMax)
-	defer cancel()
-	i, err := d.api.ImageInspect(ctx, ref)
-	if errdefs.IsNotFound(err) {
-		return "", fmt.Errorf("image %s: %w", ref, ErrNoImage)
-	}
-	if err != nil {
-		return "", d.fail("inspect image "+ref, err)
-	}
-	return i.ID, nil
 }
 
 // ImageInfo is a local image under one of its tags. Images share what they have
@@ -92,9 +79,11 @@ func (d *Docker) Build(ctx context.Context, b Build, progress func(string)) erro
 	r, w := io.Pipe()
 	defer r.Close()
 	go func() { w.CloseWithError(writeContext(w, b.Files)) }()
+	labels := map[string]string{labelImage: b.Tag}
+	maps.Copy(labels, b.Labels)
 	resp, err := d.api.ImageBuild(ctx, r, build.ImageBuildOptions{
 		Version: build.BuilderV1, Tags: []string{b.Tag}, Dockerfile: b.Dockerfile, BuildArgs: args,
-		Labels: b.Labels, Remove: true, ForceRemove: true,
+		Labels: labels, Remove: true, ForceRemove: true,
 	})
 	if err != nil {
 		return d.fail("build image "+b.Tag, err)

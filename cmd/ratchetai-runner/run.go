@@ -59,7 +59,7 @@ D one of allow, allow_session, deny (and "message"), stop; see docs/PERMISSIONS.
 			}
 			task.Attended = task.Permissions != nil ||
 				f.promptFile != "-" && !view.json && !view.quiet && canType(a.In)
-			return a.runTask(cmd.Context(), task, view, f.promptFile == "-")
+			return a.runTask(cmd.Context(), task, f.image, view, f.promptFile == "-")
 		},
 	}
 	var presets []string
@@ -74,6 +74,7 @@ D one of allow, allow_session, deny (and "message"), stop; see docs/PERMISSIONS.
 	flags.StringVar(&f.title, "title", "", "name of the session in lists (default: the prompt's first line)")
 	flags.StringVar(&f.cwd, "cwd", ".", "directory that the agent works in, the only one it sees")
 	flags.BoolVar(&f.anywhere, "anywhere", false, "allow --cwd to be /, the home directory or above it")
+	f.image.add(c)
 	flags.StringArrayVar(&f.allowHosts, "allow-host", nil, "host[:port], *.domain[:port] or preset ("+strings.Join(presets, ", ")+") that the session may reach; repeatable")
 	flags.StringArrayVar(&f.allowAddresses, "allow-address", nil, "private network, such as 10.1.0.0/16, that allowed hosts may resolve to; repeatable")
 	flags.StringArrayVar(&f.allowPaths, "allow-path", nil, "path of --cwd, such as .vscode, that the agent may change though this machine runs or trusts it; repeatable")
@@ -103,7 +104,7 @@ D one of allow, allow_session, deny (and "message"), stop; see docs/PERMISSIONS.
 }
 
 // runTask starts a session and follows it to its end.
-func (a *app) runTask(ctx context.Context, task runner.Task, view viewFlags, stdinUsed bool) error {
+func (a *app) runTask(ctx context.Context, task runner.Task, from imageFlags, view viewFlags, stdinUsed bool) error {
 	ignorePipe()
 	store, err := a.store()
 	if err != nil {
@@ -125,7 +126,7 @@ func (a *app) runTask(ctx context.Context, task runner.Task, view viewFlags, std
 
 	starting := newStarting(ctx)
 	defer starting.release()
-	if task.Image, err = a.image(starting.ctx, a.builder(engine), view); err != nil {
+	if err := a.taskImage(starting.ctx, a.builder(engine), view, from, &task); err != nil {
 		return starting.explain(err)
 	}
 	s, err := r.Start(starting.ctx, task)
@@ -145,25 +146,34 @@ func (a *app) runTask(ctx context.Context, task runner.Task, view viewFlags, std
 // pinned ones.
 func (a *app) builder(engine *sandbox.Docker) runner.Builder {
 	return runner.Builder{
-		Engine: engine, CA: runner.SystemCA(a.getenv),
+		Engine: engine, CA: runner.SystemCA(a.getenv), Login: a.registryLogin,
 		ClaudeVersion: a.getenv("RATCHETAI_CLAUDE_VERSION"), CodexVersion: a.getenv("RATCHETAI_CODEX_VERSION"),
 	}
 }
 
-// image returns the tag of the image for sandboxes, which is built if necessary.
-func (a *app) image(ctx context.Context, b runner.Builder, view viewFlags) (string, error) {
+// image returns the tag of the default image for sandboxes, which is built if necessary.
+func (a *app) image(ctx context.Context, b runner.Builder, view viewFlags) (tag string, err error) {
+	err = a.showImage(ctx, b, view, func(b runner.Builder) (err error) {
+		tag, err = b.Ensure(ctx)
+		return err
+	})
+	return tag, err
+}
+
+// showImage shows how ensure builds an image with b, if that is necessary.
+func (a *app) showImage(ctx context.Context, b runner.Builder, view viewFlags, ensure func(runner.Builder) error) error {
 	program, err := os.Executable()
 	if err != nil {
-		return "", fmt.Errorf("find this program: %w", err)
+		return fmt.Errorf("find this program: %w", err)
 	}
 	b.Program = program
 	o := a.display()
 	o.Live = o.Live && !view.json && !view.quiet
 	o.Quiet = view.quiet
-	progress := term.NewProgress(o, "building the sandbox image")
+	progress := term.NewProgress(o, "preparing the sandbox image")
 	if !a.verbose {
 		progress.Plain = func(line string) bool {
-			return strings.HasPrefix(line, "building ") || strings.HasPrefix(line, "Step ")
+			return strings.HasPrefix(line, "building ") || strings.HasPrefix(line, "pulling ") || strings.HasPrefix(line, "Step ")
 		}
 	}
 	var mu sync.Mutex
@@ -174,16 +184,16 @@ func (a *app) image(ctx context.Context, b runner.Builder, view viewFlags) (stri
 	}
 	b.Progress = func(line string) { locked(func() { progress.Line(line) }) }
 	stop := every(tick, func() { locked(progress.Tick) })
-	tag, err := b.Ensure(ctx)
+	err = ensure(b)
 	stop()
 	if err != nil {
 		if !errors.Is(err, sandbox.ErrUnavailable) && ctx.Err() == nil {
 			progress.Fail()
 		}
-		return "", err
+		return err
 	}
-	progress.Done("built the sandbox image")
-	return tag, nil
+	progress.Done("prepared the sandbox image")
+	return nil
 }
 
 // every calls f at an interval until the function it returns is called, which

@@ -42,6 +42,7 @@ type taskFlags struct {
 	user               string
 	timeout            time.Duration
 	orphanAfter        time.Duration
+	image              imageFlags
 	runtime            string
 	permissions        string
 	rulesFile          string
@@ -121,6 +122,8 @@ func (a *app) task(ctx context.Context, f taskFlags, changed func(string) bool) 
 		}
 	}
 	note(f.bounds.task(&t))
+	note(f.image.check())
+	t.From.Ref = f.image.ref
 	note(positive("--timeout", f.timeout))
 	note(positive("--orphan-after", f.orphanAfter))
 	if err := errors.Join(append(problems, f.checkPrompt())...); err != nil {

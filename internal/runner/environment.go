@@ -1,7 +1,10 @@
 package runner
 
 import (
+	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -57,6 +60,33 @@ func environment(more ...[]string) []string {
 		list = append(list, k+"="+env[k])
 	}
 	return list
+}
+
+// imagePath is the environment's PATH in an image of the user's choice, which may have
+// tools anywhere.
+func imagePath(from Image) []string {
+	if from.Path == "" {
+		return nil
+	}
+	return []string{"PATH=" + from.Path}
+}
+
+// placeProfile writes a ~/.profile that keeps PATH in login shells, by which Codex
+// runs commands: /etc/profile sets another.
+func placeProfile(home string, from Image) error {
+	if from.Path == "" {
+		return nil
+	}
+	name := filepath.Join(home, ".profile")
+	text := "export PATH='" + strings.ReplaceAll(from.Path, "'", `'\''`) + "'\n"
+	err := os.WriteFile(name, []byte(text), 0o644)
+	if err == nil {
+		err = os.Chmod(name, 0o644) // whatever our umask is, the agent has to read it
+	}
+	if err != nil {
+		return fmt.Errorf("place profile: %w", err)
+	}
+	return nil
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

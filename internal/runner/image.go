@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/sprawlto/ratchetai-runner/images"
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
 
@@ -32,6 +34,8 @@ type Builder struct {
 	CA string
 	// ClaudeVersion and CodexVersion replace the pinned versions; empty keeps them.
 	ClaudeVersion, CodexVersion string
+	// Login returns the user's login for a registry; only EnsureFrom calls it.
+	Login func(ctx context.Context, host string) (sandbox.RegistryLogin, error)
 	// Progress gets one line at a time.
 	Progress func(string)
 }
@@ -39,19 +43,34 @@ type Builder struct {
 // Ensure returns the tag of an image with both agents and the default tools, and
 // builds what is missing of it.
 func (b Builder) Ensure(ctx context.Context) (string, error) {
-	return b.chain(ctx, func(build sandbox.Build) (string, error) { return b.ensure(ctx, build) })
+	m, err := b.materials(ctx)
+	if err != nil {
+		return "", err
+	}
+	agents, err := b.ensureAgents(ctx, m, glibc)
+	if err != nil {
+		return "", err
+	}
+	return b.ensure(ctx, m.final(agents))
 }
 
 // Wanted returns the tags of the images that Ensure would use, each made from the
 // one before, and builds nothing.
 func (b Builder) Wanted(ctx context.Context) ([]string, error) {
-	var tags []string
-	_, err := b.chain(ctx, func(build sandbox.Build) (string, error) {
-		sum, err := hash(build)
-		tags = append(tags, build.Tag+":"+sum)
-		return build.Tag + ":" + sum, err
-	})
-	return tags, err
+	m, err := b.materials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tools, err := tagged(m.tools())
+	if err != nil {
+		return nil, err
+	}
+	agents, err := tagged(b.agents(tools.Tag, m, glibc))
+	if err != nil {
+		return nil, err
+	}
+	final, err := tagged(m.final(agents.Tag))
+	return []string{tools.Tag, agents.Tag, final.Tag}, err
 }
 
 // Have returns all images that were built here, of this and of other versions.
@@ -59,78 +78,120 @@ func (b Builder) Have(ctx context.Context) ([]sandbox.ImageInfo, error) {
 	return b.Engine.Images(ctx, repository+"*")
 }
 
-// chain calls step for each image in turn with what it is made of, and returns
-// what step returns for the last one; the first one's tag goes into the second.
-func (b Builder) chain(ctx context.Context, step func(sandbox.Build) (string, error)) (string, error) {
-	info, err := b.Engine.Info(ctx)
-	if err != nil {
-		return "", err
-	}
-	program, err := programFor(b.Program, info.Arch)
-	if err != nil {
-		return "", err
-	}
-	ca, err := readCA(b.CA)
-	if err != nil {
-		return "", err
-	}
-	session, err := step(b.session(ca))
-	if err != nil {
-		return "", err
-	}
-	agents, err := step(b.agents(session, info.Arch, ca))
-	if err != nil {
-		return "", err
-	}
-	return step(sandbox.Build{
-		Tag:        repository,
-		Dockerfile: images.FinalDockerfile,
-		Args:       map[string]string{"BASE": agents},
-		Files: []sandbox.BuildFile{
-			embedded(images.FinalDockerfile),
-			{Name: "ratchetai-runner", Mode: 0o755, Path: program},
-		},
-	})
+// materials is what images are made of on this machine, Dockerfiles apart.
+type materials struct {
+	arch    string // of the engine, as Go names it
+	program string // file of this program for the engine's platform
+	ca      []byte
 }
 
-func (b Builder) agents(base, arch string, ca []byte) sandbox.Build {
+func (b Builder) materials(ctx context.Context) (m materials, err error) {
+	info, err := b.Engine.Info(ctx)
+	if err != nil {
+		return m, err
+	}
+	m.arch = info.Arch
+	if m.program, err = programFor(b.Program, m.arch); err != nil {
+		return m, err
+	}
+	m.ca, err = readCA(b.CA)
+	return m, err
+}
+
+// ensureAgents returns the tag of the image with the agents for libc.
+func (b Builder) ensureAgents(ctx context.Context, m materials, l libc) (string, error) {
+	tools, err := b.ensure(ctx, m.tools())
+	if err != nil {
+		return "", err
+	}
+	return b.ensure(ctx, b.agents(tools, m, l))
+}
+
+// Labels of the images that are built here, for people and for Stale.
+const (
+	labelKind   = "ratchetai.kind" // tools, agents, copy or sandbox
+	labelBase   = "ratchetai.base" // the image's name that somebody asked for
+	labelBaseID = "ratchetai.base.id"
+	labelDigest = "ratchetai.base.digest"
+	labelFrom   = "ratchetai.from" // tag of the image of ours that it was made from
+	labelClaude = "ratchetai.claude"
+	labelCodex  = "ratchetai.codex"
+	labelAgent  = "ratchetai.agent" // the only one in it
+	labelLibc   = "ratchetai.libc"
+	labelTmp    = "ratchetai.tmp" // its /tmp had to be opened
+)
+
+func (m materials) tools() sandbox.Build {
+	return sandbox.Build{
+		Tag:        repository + "-session",
+		Dockerfile: images.SessionDockerfile,
+		Args:       withProxy(map[string]string{"BASE": images.Base}),
+		Files:      []sandbox.BuildFile{embedded(images.SessionDockerfile), {Name: "ca.crt", Mode: 0o644, Content: m.ca}},
+		Labels:     map[string]string{labelKind: "tools", labelBase: images.Base},
+	}
+}
+
+// agents is the image with both agents, or with Claude alone where that is for musl.
+func (b Builder) agents(tools string, m materials, l libc) sandbox.Build {
 	claude, codex := images.Claude(), images.Codex()
+	if l == musl {
+		claude = images.ClaudeMusl()
+	}
 	args := map[string]string{
-		"BASE": base, "TARGETARCH": arch,
-		"CLAUDE_VERSION": claude.Version, "CLAUDE_INTEGRITY": claude.Integrity(arch),
-		"CODEX_VERSION": codex.Version, "CODEX_INTEGRITY": codex.Integrity(arch),
+		"BASE": tools, "TARGETARCH": m.arch, "LIBC": "",
+		"CLAUDE_VERSION": b.version(agent.Claude), "CLAUDE_INTEGRITY": claude.Integrity(m.arch),
+		"CODEX_VERSION": b.version(agent.Codex), "CODEX_INTEGRITY": codex.Integrity(m.arch),
 	}
-	if b.ClaudeVersion != "" && b.ClaudeVersion != claude.Version {
-		args["CLAUDE_VERSION"], args["CLAUDE_INTEGRITY"] = b.ClaudeVersion, ""
+	if args["CLAUDE_VERSION"] != claude.Version {
+		args["CLAUDE_INTEGRITY"] = ""
 	}
-	if b.CodexVersion != "" && b.CodexVersion != codex.Version {
-		args["CODEX_VERSION"], args["CODEX_INTEGRITY"] = b.CodexVersion, ""
+	if args["CODEX_VERSION"] != codex.Version {
+		args["CODEX_INTEGRITY"] = ""
+	}
+	if l == musl {
+		args["LIBC"], args["CODEX_VERSION"], args["CODEX_INTEGRITY"] = "-musl", "", ""
 	}
 	return sandbox.Build{
 		Tag:        repository + "-agents",
 		Dockerfile: images.AgentsDockerfile,
 		Args:       withProxy(args),
-		Files:      []sandbox.BuildFile{embedded(images.AgentsDockerfile), embedded(images.FetchScript), {Name: "ca.crt", Mode: 0o644, Content: ca}},
+		Files:      []sandbox.BuildFile{embedded(images.AgentsDockerfile), embedded(images.FetchScript), {Name: "ca.crt", Mode: 0o644, Content: m.ca}},
+		Labels: map[string]string{
+			labelKind: "agents", labelFrom: tools, labelLibc: string(l),
+			labelClaude: args["CLAUDE_VERSION"], labelCodex: args["CODEX_VERSION"],
+		},
 	}
 }
 
-func (b Builder) session(ca []byte) sandbox.Build {
+// version is that of the agent kind which goes into images.
+func (b Builder) version(kind agent.Kind) string {
+	if kind == agent.Claude {
+		return cmp.Or(b.ClaudeVersion, images.Claude().Version)
+	}
+	return cmp.Or(b.CodexVersion, images.Codex().Version)
+}
+
+// final is from, an image with an agent, and this program.
+func (m materials) final(from string) sandbox.Build {
 	return sandbox.Build{
-		Tag:        repository + "-session",
-		Dockerfile: images.SessionDockerfile,
-		Args:       withProxy(map[string]string{"BASE": images.Base}),
-		Files:      []sandbox.BuildFile{embedded(images.SessionDockerfile), {Name: "ca.crt", Mode: 0o644, Content: ca}},
+		Tag:        repository,
+		Dockerfile: images.FinalDockerfile,
+		Args:       map[string]string{"BASE": from},
+		Files: []sandbox.BuildFile{
+			embedded(images.FinalDockerfile),
+			{Name: "ratchetai-runner", Mode: 0o755, Path: m.program},
+		},
+		Labels: map[string]string{labelKind: "sandbox", labelFrom: from},
 	}
 }
 
-// ensure completes build's tag with its hash and builds it unless it is there.
+// ensure builds what is described, unless it is there, and returns its tag.
 func (b Builder) ensure(ctx context.Context, build sandbox.Build) (string, error) {
-	sum, err := hash(build)
+	build, err := tagged(build)
 	if err != nil {
 		return "", err
 	}
-	build.Tag += ":" + sum
-	if _, err := b.Engine.ImageID(ctx, build.Tag); !errors.Is(err, sandbox.ErrNoImage) {
+	if _, err := b.Engine.Image(ctx, build.Tag); !errors.Is(err, sandbox.ErrNoImage) {
 		return build.Tag, err
 	}
 	b.Progress("building " + build.Tag)
@@ -138,6 +199,13 @@ func (b Builder) ensure(ctx context.Context, build sandbox.Build) (string, error
 		return "", err
 	}
 	return build.Tag, nil
+}
+
+// tagged completes build's tag with its hash.
+func tagged(build sandbox.Build) (sandbox.Build, error) {
+	sum, err := hash(build)
+	build.Tag += ":" + sum
+	return build, err
 }
 
 // hash covers everything that decides what is in the image.

@@ -62,7 +62,8 @@ type Task struct {
 	BaseURL   string // of the model's API; empty: the vendor's own
 	Workspace string // absolute, see CheckWorkspace
 	User      string // "UID:GID"
-	Image     string // with the agents in it
+	Image     string // tag of one with the agent in it
+	From      Image  // what Image was made of; the zero value is the default image
 	Env       []string
 	Allow     []string       // egress rules and presets beyond what the agent needs
 	Permit    []netip.Prefix // private addresses that allowed names may lead to
@@ -139,7 +140,7 @@ func record(t Task) Record {
 			Permissions: t.Permissions, Attended: t.Attended,
 		},
 		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, AllowPaths: t.AllowPaths,
-		Login: string(t.Login), Account: t.Account, Image: t.Image, Limits: t.Limits, OrphanAfter: t.Orphan, Budget: t.Budget,
+		Login: string(t.Login), Account: t.Account, Image: t.Image, From: t.From, Limits: t.Limits, OrphanAfter: t.Orphan, Budget: t.Budget,
 		Silence: max(t.Silence, 0), AskTimeout: t.AskTimeout,
 	}
 	if t.Silence == 0 {
@@ -241,13 +242,13 @@ func (r *Runner) prepare(s *Session, t Task, login credential.Source) (sandbox.S
 		spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: projected.Dir, Target: loginDir, ReadOnly: true})
 	}
 	mounts, env := trust(r.CA)
-	spec.Env = environment(env, process.Env, projected.Env, t.Env)
+	spec.Env = environment(imagePath(t.From), env, process.Env, projected.Env, t.Env)
 	servers, err := r.placeMCP(s, t.MCP, process.MCP, variables(environment(env, t.Env)))
 	if err != nil {
 		return sandbox.Spec{}, err
 	}
 	spec.Mounts = slices.Concat(spec.Mounts, mounts, servers)
-	return spec, nil
+	return spec, placeProfile(filepath.Join(r.Store.dir(s.ID), "home"), t.From)
 }
 
 // spec is the sandbox of s as far as Adopt needs it too.

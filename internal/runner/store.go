@@ -49,8 +49,9 @@ type Record struct {
 	Login      string   `json:"login,omitempty"` // credential mode
 	// Account is one of the runner's own logins; empty: the host's.
 	Account string `json:"account,omitempty"`
-	// Image is what the sandbox started from.
+	// Image is what the sandbox started from, From what that was made of.
 	Image string `json:"image,omitempty"`
+	From  Image  `json:"from,omitzero"`
 	// Deadline ends the session wherever its runner is.
 	Deadline    time.Time      `json:"deadline"`
 	OrphanAfter time.Duration  `json:"orphan_after"`

@@ -1,0 +1,124 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/sprawlto/ratchetai-runner/e2e/modelapi"
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
+)
+
+// foreignImage builds an image as a user would have one; what is made of it goes
+// with the test.
+func foreignImage(t *testing.T, name, dockerfile string) string {
+	t.Helper()
+	tag := "ratchetai-e2e/" + name + ":1"
+	build := exec.Command("docker", "build", "-q", "-t", tag, "-")
+	build.Env = append(build.Environ(), "DOCKER_BUILDKIT=0")
+	build.Stdin = strings.NewReader(dockerfile)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { dropImages(t, tag) })
+	return tag
+}
+
+// dropImages removes base and what the runner made of it, the newest first.
+func dropImages(t *testing.T, base string) {
+	t.Helper()
+	out, err := exec.Command("docker", "images", "--filter", "label=ratchetai.base="+base, "--format", "{{.Repository}}:{{.Tag}}").Output()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, tag := range append(strings.Fields(string(out)), base) {
+		if out, err := exec.Command("docker", "rmi", tag).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+}
+
+// Tools that only the image has, in a PATH that only it sets, are the agent's too.
+func TestForeignImage(t *testing.T) {
+	t.Parallel()
+	tag := foreignImage(t, "tools", `FROM debian:bookworm-slim
+RUN mkdir /tools && printf '#!/bin/sh\necho made by a tool of the image\n' >/tools/mytool && chmod 755 /tools/mytool
+ENV PATH=/tools:$PATH
+USER nobody
+ENTRYPOINT ["/nonexistent"]
+`)
+	for _, kind := range []agent.Kind{agent.Claude, agent.Codex} {
+		t.Run(string(kind), func(t *testing.T) {
+			b := setup(t, kind, modelapi.Shell("mytool > made.txt"), modelapi.Text("done"))
+			b.run(b.runArgs("--image", tag)...).want(t, 0)
+			if got := b.read("made.txt"); got != "made by a tool of the image\n" {
+				t.Errorf("the image's tool wrote %q", got)
+			}
+			id, err := exec.Command("docker", "image", "inspect", "--format", "{{.Id}}", tag).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec, err := b.store.Load(b.sessions()[0])
+			if err != nil || rec.From.Ref != tag || rec.From.Digest != strings.TrimSpace(string(id)) {
+				t.Errorf("the session's record says %+v, %v; want the image's id %s", rec.Image, err, id)
+			}
+		})
+	}
+}
+
+// Alpine's images have musl and busybox; this one is made of Debian's packages of
+// them, with bash and with a /tmp that is root's alone.
+func TestMuslImage(t *testing.T) {
+	t.Parallel()
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the image's files are named for amd64")
+	}
+	tag := foreignImage(t, "musl", `FROM debian:bookworm-slim AS packages
+RUN apt-get update -qq && cd /tmp && apt-get download musl busybox-static bash-static && \
+    for p in *.deb; do dpkg-deb -x $p /p; done && mkdir -p /r/bin /r/lib /r/etc /r/tmp && \
+    cp /p/bin/busybox /r/bin/ && cp /p/bin/bash-static /r/bin/bash && echo 3.20.0 >/r/etc/alpine-release && \
+    for t in sh cat echo ls mkdir chmod env head sed; do ln -s busybox /r/bin/$t; done && \
+    cp /p/lib/x86_64-linux-musl/libc.so /r/lib/ld-musl-x86_64.so.1 && ln -s ld-musl-x86_64.so.1 /r/lib/libc.musl-x86_64.so.1
+FROM scratch
+COPY --from=packages /r /
+`)
+	b := setup(t, agent.Claude, modelapi.Shell("cat /etc/alpine-release > release.txt"), modelapi.Text("done"))
+	b.run(b.runArgs("--image", tag)...).want(t, 0)
+	if got := b.read("release.txt"); got != "3.20.0\n" {
+		t.Errorf("the session read %q", got)
+	}
+}
+
+func TestUnfitImages(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		kind       agent.Kind
+		dockerfile string
+		want       string
+	}{
+		"noshell": {agent.Codex, "FROM scratch\nLABEL a=b\n", "has no shell"},
+		"nobash":  {agent.Claude, "FROM debian:bookworm-slim\nRUN rm -f /bin/bash\n", "has no bash"},
+		"nolibc":  {agent.Claude, "FROM debian:bookworm-slim AS d\nFROM scratch\nCOPY --from=d /bin/dash /bin/sh\n", "neither glibc nor musl"},
+		"oldlibc": {agent.Claude, "FROM debian:bookworm-slim\nRUN echo old >/lib/x86_64-linux-gnu/libm.so.6\n", "cannot run Claude Code"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "oldlibc" && runtime.GOARCH != "amd64" {
+				t.Skip("the path of its libc is amd64's")
+			}
+			b := setup(t, c.kind)
+			r := b.run(b.runArgs("--image", foreignImage(t, name, c.dockerfile))...)
+			r.want(t, 3)
+			if !strings.Contains(r.stderr, c.want) {
+				t.Errorf("%q is not in %q", c.want, r.stderr)
+			}
+		})
+	}
+	b := setup(t, agent.Claude)
+	r := b.run(b.runArgs("--image", "ratchetai-e2e/absent:1", "--pull", "never")...)
+	if r.want(t, 3); !strings.Contains(r.stderr, "no such image") {
+		t.Errorf("stderr: %s", r.stderr)
+	}
+}
