@@ -3,10 +3,12 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sprawlto/ratchetai-runner/e2e/modelapi"
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
@@ -63,9 +65,43 @@ ENTRYPOINT ["/nonexistent"]
 			}
 			rec, err := b.store.Load(b.sessions()[0])
 			if err != nil || rec.From.Ref != tag || rec.From.Digest != strings.TrimSpace(string(id)) {
-				t.Errorf("the session's record says %+v, %v; want the image's id %s", rec.Image, err, id)
+				t.Errorf("the session's record says %+v, %v; want the image's id %s", rec.From, err, id)
 			}
+			b.wantImage(rec.Image, tag)
 		})
+	}
+}
+
+// wantImage checks what `images` says of the image that a session started from base
+// with: that it is current, and so not to be pruned.
+func (b *bundle) wantImage(tag, base string) {
+	b.t.Helper()
+	type image struct {
+		Tag, Base string
+		Current   bool
+		Used      time.Time
+	}
+	list := func(args ...string) map[string]image {
+		r := b.run(append([]string{"images"}, args...)...)
+		r.want(b.t, 0)
+		all := map[string]image{}
+		for text := range strings.SplitSeq(strings.TrimSpace(r.stdout), "\n") {
+			var i image
+			if err := json.Unmarshal([]byte(text), &i); text != "" && err != nil {
+				b.t.Fatalf("%v: %s", err, text)
+			}
+			all[i.Tag] = i
+		}
+		return all
+	}
+	if i := list("ls", "--json")[tag]; i.Base != base || !i.Current || i.Used.IsZero() {
+		b.t.Errorf("images ls: %+v", i)
+	}
+	if i, ok := list("prune", "--dry-run", "--json")[tag]; ok {
+		b.t.Errorf("images prune would remove %+v", i)
+	}
+	if _, ok := list("prune", "--all", "--dry-run", "--json")[tag]; !ok {
+		b.t.Error("images prune --all would not remove what no session uses")
 	}
 }
 

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,9 +15,6 @@ import (
 // labelImage is on every image that Build makes, with the tag that it was given:
 // an image that somebody derives from one of them has the label and another tag.
 const labelImage = "ratchetai.image"
-
-// ErrImageInUse: a container was made from the image, or an image from it.
-var ErrImageInUse = errors.New("the image is in use")
 
 // Image is an image that the engine has.
 type Image struct {

@@ -40,6 +40,8 @@ var (
 	ErrNotFound = errors.New("no such container")
 	// ErrNoImage: the engine does not have Spec.Image.
 	ErrNoImage = errors.New("no such image")
+	// ErrImageInUse: a container was made from the image, or an image from it.
+	ErrImageInUse = errors.New("the image is in use")
 	// ErrStdoutChanged: the stdout file is not what was read from it before.
 	ErrStdoutChanged = errors.New("the saved stdout was changed")
 	// ErrEnded: the process no longer takes stdin or signals.

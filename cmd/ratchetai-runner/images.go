@@ -24,7 +24,7 @@ RATCHETAI_CLAUDE_VERSION or RATCHETAI_CODEX_VERSION for run to use other version
 	}
 	build.Flags().StringVar(&claude, "claude-version", "", "version of Claude Code (default "+images.Claude().Version+", the only one with a pinned hash)")
 	build.Flags().StringVar(&codex, "codex-version", "", "version of Codex (default "+images.Codex().Version+"; likewise)")
-	c.AddCommand(build)
+	c.AddCommand(build, a.imagesLs(), a.imagesPrune())
 	return c
 }
 
