@@ -158,3 +158,51 @@ func TestUnfitImages(t *testing.T) {
 		t.Errorf("stderr: %s", r.stderr)
 	}
 }
+
+// A repository's devcontainer.json takes effect when it is asked for: its image is
+// built, and its command prepares the workspace behind the session's own egress.
+func TestDevcontainer(t *testing.T) {
+	t.Parallel()
+	b := setup(t, agent.Codex, modelapi.Shell(`echo "$FLAVOUR $(cat /built.txt) $(cat prepared.txt) ${LD_PRELOAD:-clean}" > out.txt`), modelapi.Text("done"))
+	b.write(".devcontainer/devcontainer.json", `{
+	// comments and trailing commas are allowed
+	"build": {"dockerfile": "Dockerfile", "context": "..", "args": {"WORD": "argued"}, "target": "dev"},
+	"containerEnv": {"FLAVOUR": "lemon", "LD_PRELOAD": "/evil.so"},
+	"postCreateCommand": "ls /sys/class/net > net.txt; echo preparing; echo prepared > prepared.txt",
+	"privileged": true, "runArgs": ["--pid=host"], "initializeCommand": "touch /tmp/owned",
+}`)
+	b.write(".devcontainer/Dockerfile", "FROM debian:bookworm-slim AS dev\nARG WORD\nCOPY seed.txt /seed.txt\nRUN echo $WORD $(cat /seed.txt) > /built.txt\nFROM scratch\n")
+	b.write("seed.txt", "seeded\n")
+	r := b.run(b.runArgs("--devcontainer")...)
+	rec, err := b.store.Load(b.sessions()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dropImages(t, rec.From.Ref) })
+	r.want(t, 0)
+	if got := b.read("out.txt"); got != "lemon argued seeded prepared clean\n" {
+		t.Errorf("the session wrote %q", got)
+	}
+	if got := b.read("net.txt"); got != "lo\n" {
+		t.Errorf("the preparation saw the networks %q", got)
+	}
+	for _, want := range []string{"builds on this engine, with its network: .devcontainer/Dockerfile", "before the agent: ls", "not honoured: containerEnv.LD_PRELOAD, initializeCommand, privileged, runArgs"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("%q is not in %q", want, r.stderr)
+		}
+	}
+	if story := r.story(); !strings.Contains(story, "preparing") {
+		t.Errorf("what the preparation printed is no event: %s", story)
+	}
+
+	b.write(".devcontainer/devcontainer.json", `{"image": "`+rec.From.Ref+`", "postCreateCommand": ["sh", "-c", "echo it broke; exit 7"]}`)
+	r = b.run(b.runArgs("--devcontainer")...)
+	r.want(t, 3)
+	if last := r.events[len(r.events)-1]; !strings.Contains(string(last.Data), "postCreateCommand failed with exit code 7") {
+		t.Errorf("the session ended with %s", last.Data)
+	}
+	b.write(".devcontainer/devcontainer.json", `{}`)
+	if r = b.run(b.runArgs("--devcontainer")...); r.code != 3 || !strings.Contains(r.stderr, "needs either image or build") {
+		t.Errorf("exit code %d: %s", r.code, r.stderr)
+	}
+}

@@ -32,6 +32,9 @@ type Build struct {
 	Files      []BuildFile
 	Args       map[string]string
 	Labels     map[string]string
+	Target     string // stage of the Dockerfile; empty is the last one
+	// Context adds more to the context than Files; nil adds nothing.
+	Context func(*tar.Writer) error
 }
 
 // BuildFile is a file of the build's context: Content, or the file at Path.
@@ -78,12 +81,12 @@ func (d *Docker) Build(ctx context.Context, b Build, progress func(string)) erro
 	}
 	r, w := io.Pipe()
 	defer r.Close()
-	go func() { w.CloseWithError(writeContext(w, b.Files)) }()
+	go func() { w.CloseWithError(writeContext(w, b)) }()
 	labels := map[string]string{labelImage: b.Tag}
 	maps.Copy(labels, b.Labels)
 	resp, err := d.api.ImageBuild(ctx, r, build.ImageBuildOptions{
 		Version: build.BuilderV1, Tags: []string{b.Tag}, Dockerfile: b.Dockerfile, BuildArgs: args,
-		Labels: labels, Remove: true, ForceRemove: true,
+		Labels: labels, Target: b.Target, Remove: true, ForceRemove: true,
 	})
 	if err != nil {
 		return d.fail("build image "+b.Tag, err)
@@ -106,9 +109,14 @@ func (d *Docker) RemoveImage(ctx context.Context, ref string) error {
 	return d.fail("remove image "+ref, err)
 }
 
-func writeContext(w io.Writer, files []BuildFile) error {
+func writeContext(w io.Writer, b Build) error {
 	t := tar.NewWriter(w)
-	for _, f := range files {
+	if b.Context != nil {
+		if err := b.Context(t); err != nil {
+			return fmt.Errorf("build context: %w", err)
+		}
+	}
+	for _, f := range b.Files {
 		if err := writeFile(t, f); err != nil {
 			return fmt.Errorf("build context %s: %w", f.Name, err)
 		}

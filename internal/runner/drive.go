@@ -129,7 +129,7 @@ func (s *Session) drive(proc sandbox.Process) {
 	}
 	s.mu.Lock()
 	s.over = true
-	e := end{stop: s.stop, turn: s.turn, result: result, lost: lost, fault: fault, stderr: s.stderr}
+	e := end{stop: s.stop, turn: s.turn, result: result, lost: lost, fault: fault, stderr: s.stderr, prepare: s.Prepare != ""}
 	if s.graceEnd != nil {
 		s.graceEnd.Stop()
 	}

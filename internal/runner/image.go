@@ -109,7 +109,7 @@ func (b Builder) ensureAgents(ctx context.Context, m materials, l libc) (string,
 
 // Labels of the images that are built here, for people and for Stale.
 const (
-	labelKind   = "ratchetai.kind" // tools, agents, copy or sandbox
+	labelKind   = "ratchetai.kind" // see BuiltImage
 	labelBase   = "ratchetai.base" // the image's name that somebody asked for
 	labelBaseID = "ratchetai.base.id"
 	labelDigest = "ratchetai.base.digest"

@@ -16,7 +16,7 @@ import (
 type BuiltImage struct {
 	Tag     string    `json:"tag"`
 	ID      string    `json:"id"`
-	Kind    string    `json:"kind"` // tools, agents, copy or sandbox, as package images has them
+	Kind    string    `json:"kind"` // tools, agents, copy or sandbox, as package images has them, or devcontainer
 	Base    string    `json:"base,omitempty"`
 	Digest  string    `json:"digest,omitempty"` // of Base; see Image.Digest
 	Claude  string    `json:"claude,omitempty"` // version of the agent in it
@@ -71,7 +71,9 @@ func (b Builder) Images(ctx context.Context, s *Store) ([]BuiltImage, error) {
 	return all, nil
 }
 
-func rank(kind string) int { return slices.Index([]string{"sandbox", "copy", "agents", "tools"}, kind) }
+func rank(kind string) int {
+	return slices.Index([]string{"sandbox", "copy", "devcontainer", "agents", "tools"}, kind)
+}
 
 // current returns the tags that Ensure would use, and EnsureFrom for the images that
 // there are copies for, unless their names mean other images by now.
@@ -101,7 +103,7 @@ func (b Builder) current(ctx context.Context, m materials, built []sandbox.Image
 		now, err := tagged(b.copy(l[labelBaseID], Image{}, agents[agentsFor(kind, has.libc)], kind, has))
 		failed = cmp.Or(failed, err)
 		if now.Tag == i.Tag {
-			tags[i.Tag] = true
+			tags[l[labelBase]], tags[i.Tag] = true, true
 			tag(m.final(i.Tag))
 		}
 	}

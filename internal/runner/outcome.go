@@ -15,6 +15,8 @@ type end struct {
 	lost   error  // the sandbox's end is unknown
 	fault  error  // the journal failed
 	stderr string // the last line
+
+	prepare bool // a command ran before the agent
 }
 
 // outcome decides how the session ended. The agent's own terminal event comes
@@ -62,6 +64,9 @@ func (e end) ofResult() (event.Outcome, string) {
 		return event.Lost, "no runner came back in time, so the sandbox ended the agent"
 	case sandbox.NotStarted, sandbox.Broken:
 		return event.Errored, e.withStderr("the agent could not be started")
+	}
+	if e.prepare && e.result.ExitCode == prepareFailed {
+		return event.Errored, e.stderr
 	}
 	return event.Lost, e.withStderr(fmt.Sprintf("the agent ended without a result, with exit code %d", e.result.ExitCode))
 }

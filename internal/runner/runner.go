@@ -65,6 +65,7 @@ type Task struct {
 	Image     string // tag of one with the agent in it
 	From      Image  // what Image was made of; the zero value is the default image
 	Env       []string
+	Prepare   Prepare
 	Allow     []string       // egress rules and presets beyond what the agent needs
 	Permit    []netip.Prefix // private addresses that allowed names may lead to
 	MCP       mcp.Config     // servers for the agent; the session may reach those with a URL
@@ -140,7 +141,7 @@ func record(t Task) Record {
 			Permissions: t.Permissions, Attended: t.Attended,
 		},
 		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, AllowPaths: t.AllowPaths,
-		Login: string(t.Login), Account: t.Account, Image: t.Image, From: t.From, Limits: t.Limits, OrphanAfter: t.Orphan, Budget: t.Budget,
+		Login: string(t.Login), Account: t.Account, Image: t.Image, From: t.From, Prepare: t.Prepare.Command, Limits: t.Limits, OrphanAfter: t.Orphan, Budget: t.Budget,
 		Silence: max(t.Silence, 0), AskTimeout: t.AskTimeout,
 	}
 	if t.Silence == 0 {
@@ -237,12 +238,13 @@ func (r *Runner) prepare(s *Session, t Task, login credential.Source) (sandbox.S
 		return sandbox.Spec{}, err
 	}
 	process := s.adapter.Process()
-	spec.Image, spec.Command, spec.Runtime = t.Image, process.Command, t.Runtime
+	spec.Image, spec.Runtime = t.Image, t.Runtime
+	spec.Command = t.Prepare.before(process.Command, variables(projected.Env))
 	if projected.Dir != "" {
 		spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: projected.Dir, Target: loginDir, ReadOnly: true})
 	}
 	mounts, env := trust(r.CA)
-	spec.Env = environment(imagePath(t.From), env, process.Env, projected.Env, t.Env)
+	spec.Env = environment(imagePath(t.From), t.Prepare.Env, env, process.Env, projected.Env, t.Env)
 	servers, err := r.placeMCP(s, t.MCP, process.MCP, variables(environment(env, t.Env)))
 	if err != nil {
 		return sandbox.Spec{}, err

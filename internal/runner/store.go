@@ -52,6 +52,8 @@ type Record struct {
 	// Image is what the sandbox started from, From what that was made of.
 	Image string `json:"image,omitempty"`
 	From  Image  `json:"from,omitzero"`
+	// Prepare is the command that runs in the sandbox before the agent.
+	Prepare string `json:"prepare,omitempty"`
 	// Deadline ends the session wherever its runner is.
 	Deadline    time.Time      `json:"deadline"`
 	OrphanAfter time.Duration  `json:"orphan_after"`
