@@ -3,7 +3,11 @@
 package e2e
 
 import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -128,6 +132,35 @@ COPY --from=packages /r /
 	}
 }
 
+// imageFor loads an empty image for another architecture.
+func imageFor(t *testing.T, arch string) string {
+	t.Helper()
+	tag := "ratchetai-e2e/" + arch + ":1"
+	layer := make([]byte, 1024) // an empty archive
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for name, content := range map[string]string{
+		"layer.tar":     string(layer),
+		"config.json":   fmt.Sprintf(`{"architecture":%q,"os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:%x"]}}`, arch, sha256.Sum256(layer)),
+		"manifest.json": fmt.Sprintf(`[{"Config":"config.json","RepoTags":[%q],"Layers":["layer.tar"]}]`, tag),
+	} {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	load := exec.Command("docker", "load")
+	load.Stdin = &archive
+	if out, err := load.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { dropImages(t, tag) })
+	return tag
+}
+
 func TestUnfitImages(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -153,7 +186,11 @@ func TestUnfitImages(t *testing.T) {
 		})
 	}
 	b := setup(t, agent.Claude)
-	r := b.run(b.runArgs("--image", "ratchetai-e2e/absent:1", "--pull", "never")...)
+	r := b.run(b.runArgs("--image", imageFor(t, "riscv64"))...)
+	if r.want(t, 3); !strings.Contains(r.stderr, "is for linux/riscv64, and the engine runs linux/"+runtime.GOARCH) {
+		t.Errorf("stderr: %s", r.stderr)
+	}
+	r = b.run(b.runArgs("--image", "ratchetai-e2e/absent:1", "--pull", "never")...)
 	if r.want(t, 3); !strings.Contains(r.stderr, "no such image") {
 		t.Errorf("stderr: %s", r.stderr)
 	}

@@ -44,7 +44,11 @@ func (a *app) origin(ctx context.Context, f *taskFlags, changed func(string) boo
 		}
 	}
 	take("cwd", func() { f.cwd = o.Workspace })
-	take("image", func() { f.image.ref = o.From.Ref })
+	take("image", func() {
+		if !f.image.devcontainer {
+			f.image.ref = o.From.Ref
+		}
+	})
 	take("user", func() { f.user = o.User })
 	take("allow-host", func() { f.allowHosts = o.Allow })
 	take("allow-path", func() { f.allowPaths = o.AllowPaths })

@@ -168,6 +168,9 @@ func printSession(w io.Writer, s runner.Summary, dir string) error {
 	row("agent", agent)
 	row("continues", s.Continues)
 	row("workspace", s.Workspace)
+	if s.From.Ref != "" {
+		row("image", s.From.Ref+" ("+s.From.Digest+")")
+	}
 	row("user", s.User)
 	row("allowed", strings.Join(s.Allow, ", "))
 	row("created", s.Created.Local().Format(time.DateTime))

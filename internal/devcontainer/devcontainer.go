@@ -25,7 +25,7 @@ import (
 // fileMax bounds devcontainer.json, in bytes.
 const fileMax = 256 << 10
 
-// ErrNone: the workspace has no devcontainer.json.
+// ErrNone says that the workspace has no devcontainer.json.
 var ErrNone = errors.New("no .devcontainer/devcontainer.json or .devcontainer.json")
 
 // Config is what a devcontainer.json asks for. Either Image or Build is set.
