@@ -7,6 +7,8 @@ LINTER  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # How long each fuzz target runs, and how long the whole-program tests may take.
 FUZZTIME     ?= 10s
 E2E_TIMEOUT  ?= 20m
+# How many of them run at a time: most wait for an agent.
+PARALLEL     ?= 4
 
 # Where record puts the recordings; IMAGE is the pinned agents' by default.
 OUT ?= internal/agent/testdata/recorded
@@ -30,7 +32,7 @@ demo: setup build ## show a session from start to end
 	go run ./e2e/demo $(BIN)
 
 test: setup build unit ## run every test; installs what is missing
-	go test -count=1 -p 1 -timeout $(E2E_TIMEOUT) -tags e2e ./sandbox ./e2e
+	go test -count=1 -p 1 -parallel $(PARALLEL) -timeout $(E2E_TIMEOUT) -tags e2e ./sandbox ./e2e
 
 unit: ## run the tests that need neither engine nor network
 	go test ./...
