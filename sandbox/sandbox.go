@@ -147,8 +147,11 @@ type Limits struct {
 	OpenFiles   int64   // 16384 per process; the engine cannot exceed its own
 	TmpBytes    int64   // 1 GiB for /tmp, which is executable and lives in memory
 	ShmBytes    int64   // 1 GiB for /dev/shm
-	StdoutBytes int64   // 1 GiB; the process is killed when it writes more
+	StdoutBytes int64   // DefaultStdoutBytes; the process is killed when it writes more
 }
+
+// DefaultStdoutBytes is what a process may write by default: 1 GiB.
+const DefaultStdoutBytes = 1 << 30
 
 // Cause says what ended a process.
 type Cause string
@@ -197,7 +200,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.OpenFiles, 16384)
 	def(&l.TmpBytes, 1<<30)
 	def(&l.ShmBytes, 1<<30)
-	def(&l.StdoutBytes, 1<<30)
+	def(&l.StdoutBytes, DefaultStdoutBytes)
 	if l.CPUs == 0 {
 		l.CPUs = 2
 	}

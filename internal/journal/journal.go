@@ -174,6 +174,13 @@ func (j *Journal) Last() Mark {
 	return j.mark
 }
 
+// Size returns how many bytes the journal's file has, complete groups only.
+func (j *Journal) Size() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.size
+}
+
 // Close makes everything durable, ends the followers of j once they have read everything, and closes the file. It
 // returns the first error the disk ever gave. Further calls do nothing and return the same.
 func (j *Journal) Close() error {

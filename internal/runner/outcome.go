@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/sprawlto/ratchetai-runner/internal/event"
@@ -24,6 +25,8 @@ type end struct {
 // failures and with 1 after finished work.
 func (e end) outcome() (event.Outcome, string) {
 	switch {
+	case errors.Is(e.fault, errFlood):
+		return event.Failed, tooMuch
 	case e.fault != nil:
 		return event.Errored, "the journal cannot be written: " + e.fault.Error()
 	case e.stop != nil:
@@ -35,6 +38,8 @@ func (e end) outcome() (event.Outcome, string) {
 	}
 	return e.ofResult()
 }
+
+const tooMuch = "the agent wrote more output than a session may and was killed"
 
 func (e end) ofTurn() (event.Outcome, string) {
 	switch e.turn.Status {
@@ -59,7 +64,7 @@ func (e end) ofResult() (event.Outcome, string) {
 	case sandbox.OutOfMemory:
 		return event.Failed, "the agent used more memory than the sandbox has and was killed"
 	case sandbox.StdoutLimit:
-		return event.Failed, "the agent wrote more output than a session may and was killed"
+		return event.Failed, tooMuch
 	case sandbox.Orphaned:
 		return event.Lost, "no runner came back in time, so the sandbox ended the agent"
 	case sandbox.NotStarted, sandbox.Broken:

@@ -344,3 +344,23 @@ func TestSweepRemovesForeignContainers(t *testing.T) {
 		t.Errorf("left over: %v", left)
 	}
 }
+
+// TestFloodOfLines: lines of two bytes take two hundred in the journal, which has a
+// bound too.
+func TestFloodOfLines(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(line map[string]any, print func(string)) bool {
+		if line["type"] == "user" {
+			print(strings.Repeat("x\n", 60_000))
+		}
+		return answer("not reached")(line, print)
+	})
+	b.task.Limits.StdoutBytes = 1 << 20
+	s, end := b.run(t)
+	if end.Outcome != event.Failed || end.Reason != tooMuch {
+		t.Errorf("ended %+v", end)
+	}
+	if n := len(b.entries(t, s.ID)); n > 40_000 {
+		t.Errorf("%d entries", n)
+	}
+}

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,10 +30,16 @@ const (
 	previewString = 8 << 10
 	// dataMax bounds an event's data; a batch of events has to hold it.
 	dataMax = 1 << 20
+	// journalFactor times what an agent may write is how long its journal may get: a
+	// line of two bytes takes two hundred there.
+	journalFactor = 4
 	// endMax is what an agent that was asked to leave gets before SIGTERM, and
 	// again before it is killed.
 	endMax = 10 * time.Second
 )
+
+// errFlood: what the agent wrote makes a journal that is too long.
+var errFlood = errors.New("too many lines")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -263,6 +270,9 @@ func (s *Session) line(line []byte, size int, more bool) error {
 	}
 	s.out += int64(size)
 	s.heard = time.Now()
+	if s.journal.Size() > journalFactor*cmp.Or(s.Limits.StdoutBytes, sandbox.DefaultStdoutBytes) {
+		return errFlood
+	}
 	raw := s.secrets.Bytes(line)
 	step := s.adapter.Line(preview(raw))
 	add := s.journal.Append
