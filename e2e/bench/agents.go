@@ -10,27 +10,21 @@ import (
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/e2e/modelapi"
-	"github.com/sprawlto/ratchetai-runner/images"
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
 
-// measureAgents starts the real agents, if their image was built, against the
+// measureAgents starts the real agents, in the image that sessions get, against the
 // scripted model API. Nobody's budget: how long they take is up to the vendors.
 func measureAgents(ctx context.Context, l *lab) ([]row, error) {
-	base, err := l.bare.newestTag(ctx, "ratchetai-runner-agents")
+	image, err := runner.Builder{
+		Engine: l.engine, Program: l.program, CA: runner.SystemCA(os.Getenv), Progress: func(string) {},
+	}.Ensure(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if base == "" {
-		return []row{note("claude and codex", "no image; make demo builds it")}, nil
-	}
-	image, err := l.agentsImage(ctx, base)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = l.engine.RemoveImage(context.WithoutCancel(ctx), image) }()
 	var rows []row
 	for _, kind := range []agent.Kind{agent.Claude, agent.Codex} {
 		var line, request []time.Duration
@@ -47,22 +41,6 @@ func measureAgents(ctx context.Context, l *lab) ([]row, error) {
 		)
 	}
 	return rows, nil
-}
-
-// agentsImage puts the program under test on top of the agents.
-func (l *lab) agentsImage(ctx context.Context, base string) (string, error) {
-	dockerfile, err := images.Files().ReadFile(images.FinalDockerfile)
-	if err != nil {
-		return "", err
-	}
-	tag := "ratchetai-bench-agents:" + l.bare.owner
-	return tag, l.engine.Build(ctx, sandbox.Build{
-		Tag: tag, Dockerfile: images.FinalDockerfile, Args: map[string]string{"BASE": base},
-		Files: []sandbox.BuildFile{
-			{Name: images.FinalDockerfile, Mode: 0o644, Content: dockerfile},
-			{Name: "ratchetai-runner", Mode: 0o755, Path: l.program},
-		},
-	}, func(string) {})
 }
 
 // agentTimes are measured from the runner's Start, the container's own included.

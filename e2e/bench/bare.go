@@ -94,22 +94,6 @@ func (b *bare) pid(ctx context.Context, name string) (int, error) {
 	return c.State.Pid, nil
 }
 
-// newestTag returns the newest tag of repository, or "".
-func (b *bare) newestTag(ctx context.Context, repository string) (string, error) {
-	all, err := b.api.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", repository))})
-	if err != nil {
-		return "", err
-	}
-	var tag string
-	var created int64
-	for _, i := range all {
-		if i.Created > created && len(i.RepoTags) > 0 {
-			tag, created = i.RepoTags[0], i.Created
-		}
-	}
-	return tag, nil
-}
-
 // makeImage makes an image of the given files (path in it: path here), all
 // executable, and nothing else.
 func (b *bare) makeImage(ctx context.Context, tag string, files map[string]string) error {
