@@ -189,22 +189,23 @@ func TestImages(t *testing.T) {
 		return all
 	}
 	for name, tt := range map[string]struct {
-		have []sandbox.ImageInfo
-		want []Finding
+		have  []sandbox.ImageInfo
+		stale int
+		want  []Finding
 	}{
-		"built": {have("r:1", "r-agents:1", "r-session:1"), []Finding{{"image", OK, "r:1 is built, 981 MB", ""}}},
-		"new program": {have("r:0", "r-agents:1", "r-session:1"), []Finding{
-			{"image", OK, "r:1 is not built for this version of the program; the next run does that in seconds", ""}, {"old images", OK, "1 of other versions", ""},
+		"built": {have("r:1", "r-agents:1", "r-session:1"), 0, []Finding{{"image", OK, "r:1 is built, 981 MB", ""}}},
+		"new program": {have("r:0", "r-agents:1", "r-session:1"), 1, []Finding{
+			{"image", OK, "r:1 is not built for this version of the program; the next run does that in seconds", ""}, {"old images", OK, "1 that nothing needs", ""},
 		}},
-		"nothing": {nil, []Finding{{"image", Warn, "3 of 3 images are not built: the first run takes minutes", "ratchetai-runner images build"}}},
-		"many": {have("r:1", "r-agents:1", "r-session:1", "r:2", "r:3", "r:4", "r:5", "r:6"), []Finding{
+		"nothing": {nil, 0, []Finding{{"image", Warn, "3 of 3 images are not built: the first run takes minutes", "ratchetai-runner images build"}}},
+		"many": {have("r:1", "r-agents:1", "r-session:1", "r:2"), 5, []Finding{
 			{"image", OK, "r:1 is built, 981 MB", ""},
-			{"old images", Warn, "5 of other versions", "docker images 'ratchetai-runner*' lists them, docker image rm removes them"},
+			{"old images", Warn, "5 that nothing needs", "ratchetai-runner images prune"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if d := cmp.Diff(tt.want, judgeImages(wanted, tt.have)); d != "" {
+			if d := cmp.Diff(tt.want, judgeImages(wanted, tt.have, tt.stale)); d != "" {
 				t.Error(d)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
 
@@ -113,18 +114,19 @@ func builtImages(ctx context.Context, o Options) []Finding {
 	if err != nil {
 		return []Finding{{"image", Fail, err.Error(), "see whether the engine works: docker images"}}
 	}
-	return judgeImages(wanted, have)
+	built, err := o.Builder.Images(ctx, nil)
+	if err != nil {
+		return []Finding{{"image", Fail, err.Error(), "see whether the engine works: docker images"}}
+	}
+	return judgeImages(wanted, have, len(runner.Removable(built, false)))
 }
 
-// judgeImages compares the wanted tags, the session's last, with what is there.
-func judgeImages(wanted []string, have []sandbox.ImageInfo) []Finding {
+// judgeImages compares the wanted tags, the session's last, with what is there, of
+// which nothing needs a number of stale ones.
+func judgeImages(wanted []string, have []sandbox.ImageInfo, stale int) []Finding {
 	bytes := map[string]int64{}
-	stale := 0
 	for _, i := range have {
 		bytes[i.Tag] = i.Bytes
-		if !slices.Contains(wanted, i.Tag) {
-			stale++
-		}
 	}
 	last := wanted[len(wanted)-1]
 	missing := slices.DeleteFunc(slices.Clone(wanted), func(tag string) bool { return bytes[tag] > 0 })
@@ -138,9 +140,9 @@ func judgeImages(wanted []string, have []sandbox.ImageInfo) []Finding {
 	if stale == 0 {
 		return []Finding{f}
 	}
-	old := Finding{"old images", OK, fmt.Sprintf("%d of other versions", stale), ""}
+	old := Finding{"old images", OK, fmt.Sprintf("%d that nothing needs", stale), ""}
 	if stale >= staleWarn {
-		old.Level, old.Remedy = Warn, "docker images 'ratchetai-runner*' lists them, docker image rm removes them"
+		old.Level, old.Remedy = Warn, "ratchetai-runner images prune"
 	}
 	return []Finding{f, old}
 }

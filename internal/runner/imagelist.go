@@ -35,7 +35,7 @@ type BuiltImage struct {
 }
 
 // Images returns what Builders made on this engine, in the order in which it can be
-// removed: what was made of an image comes before it.
+// removed: what was made of an image comes before it. Without a store, Used is not set.
 func (b Builder) Images(ctx context.Context, s *Store) ([]BuiltImage, error) {
 	m, err := b.materials(ctx)
 	if err != nil {
@@ -49,9 +49,11 @@ func (b Builder) Images(ctx context.Context, s *Store) ([]BuiltImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := s.List()
-	if err != nil {
-		return nil, err
+	var sessions []Summary
+	if s != nil {
+		if sessions, err = s.List(); err != nil {
+			return nil, err
+		}
 	}
 	used := make(map[string]time.Time)
 	for _, sum := range sessions { // the oldest first
