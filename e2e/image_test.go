@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -200,16 +202,29 @@ func TestUnfitImages(t *testing.T) {
 // built, and its command prepares the workspace behind the session's own egress.
 func TestDevcontainer(t *testing.T) {
 	t.Parallel()
-	b := setup(t, agent.Codex, modelapi.Shell(`echo "$FLAVOUR $(cat /built.txt) $(cat prepared.txt) ${LD_PRELOAD:-clean}" > out.txt`), modelapi.Text("done"))
+	b := setup(t, agent.Codex, modelapi.Shell(`echo "$FLAVOUR $(cat /built.txt) $(cat prepared.txt) ${LD_PRELOAD:-clean}" > out.txt
+		echo kept > /srv/cache/kept.txt; (touch /srv/dev/evil; touch /srv/seed) || cat /srv/dev/Dockerfile /srv/seed > read.txt`), modelapi.Text("done"))
 	b.write(".devcontainer/devcontainer.json", `{
 	// comments and trailing commas are allowed
 	"build": {"dockerfile": "Dockerfile", "context": "..", "args": {"WORD": "argued"}, "target": "dev"},
 	"containerEnv": {"FLAVOUR": "lemon", "LD_PRELOAD": "/evil.so"},
 	"postCreateCommand": "ls /sys/class/net > net.txt; echo preparing; echo prepared > prepared.txt",
+	"mounts": [
+		"source=${localWorkspaceFolder}/cache,target=/srv/cache,type=bind,consistency=cached",
+		{"type": "bind", "source": "${localWorkspaceFolder}/.devcontainer", "target": "/srv/dev"},
+		"source=${localWorkspaceFolder}/seed.txt,target=/srv/seed,type=bind,readonly",
+		"source=modules,target=/srv/modules,type=volume",
+		"source=${localWorkspaceFolder}/out,target=/srv/out,type=bind", // a link
+	],
 	"privileged": true, "runArgs": ["--pid=host"], "initializeCommand": "touch /tmp/owned",
 }`)
 	b.write(".devcontainer/Dockerfile", "FROM debian:bookworm-slim AS dev\nARG WORD\nCOPY seed.txt /seed.txt\nRUN echo $WORD $(cat /seed.txt) > /built.txt\nFROM scratch\n")
 	b.write("seed.txt", "seeded\n")
+	b.write("cache/old.txt", "")
+	if err := os.Symlink("/etc", filepath.Join(b.ws, "out")); err != nil {
+		t.Fatal(err)
+	}
+	b.give(filepath.Join(b.ws, "out"))
 	r := b.run(b.runArgs("--devcontainer")...)
 	rec, err := b.store.Load(b.sessions()[0])
 	if err != nil {
@@ -223,7 +238,17 @@ func TestDevcontainer(t *testing.T) {
 	if got := b.read("net.txt"); got != "lo\n" {
 		t.Errorf("the preparation saw the networks %q", got)
 	}
-	for _, want := range []string{"builds on this engine, with its network: .devcontainer/Dockerfile", "before the agent: ls", "not honoured: containerEnv.LD_PRELOAD, initializeCommand, privileged, runArgs"} {
+	if got := b.read("cache/kept.txt"); got != "kept\n" {
+		t.Errorf("the mount has %q", got)
+	}
+	if got := b.read("read.txt"); !strings.HasPrefix(got, "FROM debian") || !strings.HasSuffix(got, "\nseeded\n") {
+		t.Errorf("of the read-only mounts it read %q", got)
+	}
+	if _, err := os.Lstat(filepath.Join(b.ws, ".devcontainer/evil")); err == nil {
+		t.Error("a protected path was written to by its mount")
+	}
+	for _, want := range []string{"builds on this engine, with its network: .devcontainer/Dockerfile", "before the agent: ls", "in the sandbox: cache at /srv/cache\n", "in the sandbox: .devcontainer at /srv/dev, read-only", "in the sandbox: seed.txt at /srv/seed, read-only",
+		"not honoured: containerEnv.LD_PRELOAD, initializeCommand, mounts[3] (type=volume), privileged, runArgs, mounts[4] (out: out is a link, which cannot be mounted)"} {
 		if !strings.Contains(r.stderr, want) {
 			t.Errorf("%q is not in %q", want, r.stderr)
 		}

@@ -50,12 +50,12 @@ func (a *app) taskImage(ctx context.Context, b runner.Builder, view viewFlags, f
 	var dev devcontainer.Config
 	if from.devcontainer {
 		var err error
-		if dev, err = runner.Devcontainer(task.Workspace); err != nil {
+		if dev, err = runner.Devcontainer(task.Workspace, task.AllowPaths); err != nil {
 			return err
 		}
 		a.announce(dev)
 		task.From.Ref = dev.Image
-		task.Prepare = runner.Prepare{Env: dev.Env, Command: dev.Prepare}
+		task.Prepare = runner.Prepare{Env: dev.Env, Mounts: dev.Mounts, Command: dev.Prepare}
 	}
 	return a.showImage(ctx, b, view, func(b runner.Builder) (err error) {
 		pull := runner.Pull(from.pull)
@@ -82,6 +82,13 @@ func (a *app) announce(c devcontainer.Config) {
 		say("builds on this engine, with its network:", c.Build.Dockerfile)
 	} else {
 		say("starts from image", c.Image)
+	}
+	for _, m := range c.Mounts {
+		mode := ""
+		if m.ReadOnly {
+			mode = ", read-only"
+		}
+		say("mounts in the sandbox:", m.Source+" at "+m.Target+mode)
 	}
 	if c.Prepare != "" {
 		say("runs in the sandbox, before the agent:", c.Prepare)

@@ -1,7 +1,7 @@
 // Package devcontainer reads a repository's devcontainer.json
 // (https://containers.dev/implementors/json_reference/) as far as a sandbox can
-// honour it: what to start from, environment, and the command that prepares the
-// workspace.
+// honour it: what to start from, environment, mounts of the workspace's own
+// directories, and the command that prepares the workspace.
 //
 // The file is repository content, and so hostile: it is read through an os.Root,
 // bounded, and nothing in it can give a session more than it has. What reaches
@@ -34,6 +34,7 @@ type Config struct {
 	Image   string
 	Build   *Build
 	Env     []string // KEY=VALUE, sorted
+	Mounts  []Mount
 	Prepare string   // for sh -c, in the workspace, before the agent starts
 	Ignored []string // what is not honoured
 }
@@ -106,6 +107,8 @@ func parse(data []byte, name, folder string) (Config, error) {
 			c.Build, err = c.build(value)
 		case "containerEnv", "remoteEnv":
 			err = c.environment(key, value, env, folder)
+		case "mounts":
+			err = c.mounts(value, folder)
 		case "postCreateCommand":
 			c.Prepare, err = command(value)
 			c.Prepare = expand(c.Prepare, folder)

@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 		},
 		"beyond the sandbox": {
 			text: `{"image": "i", "privileged": true, "runArgs": ["--cap-add=ALL"], "capAdd": ["X"], "mounts": ["source=/,target=/host"], "initializeCommand": "id", "features": {}}`,
-			want: Config{Image: "i", Ignored: []string{"capAdd", "features", "initializeCommand", "mounts", "privileged", "runArgs"}},
+			want: Config{Image: "i", Ignored: []string{"capAdd", "features", "initializeCommand", "mounts[0] (type=volume, as it says nothing else)", "privileged", "runArgs"}},
 		},
 		"variables that are the runner's": {
 			text: `{"image": "i", "containerEnv": {"ANTHROPIC_BASE_URL": "http://evil", "https_proxy": "x", "LD_PRELOAD": "/x", "T": "${localEnv:TOKEN}", "A=B": "c", "FINE": "1"}}`,

@@ -31,9 +31,10 @@ const (
 	dockerfileName = ".ratchetai.Dockerfile"
 )
 
-// Devcontainer returns what workspace's devcontainer.json asks for.
-func Devcontainer(workspace string) (devcontainer.Config, error) {
-	root, err := os.OpenRoot(workspace)
+// Devcontainer returns what the devcontainer.json of the workspace dir asks for.
+// allow is Task.AllowPaths.
+func Devcontainer(dir string, allow []string) (devcontainer.Config, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return devcontainer.Config{}, fmt.Errorf("workspace: %w", err)
 	}
@@ -42,7 +43,7 @@ func Devcontainer(workspace string) (devcontainer.Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("devcontainer: %w", err)
 	}
-	return c, nil
+	return c, checkMounts(&c, dir, allow)
 }
 
 // BuildDevcontainer builds the image that workspace describes and returns its tag.

@@ -3,6 +3,8 @@ package runner
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sprawlto/ratchetai-runner/internal/devcontainer"
 )
 
 // prepareFailed is the exit code by which a failed Prepare shows.
@@ -11,7 +13,8 @@ const prepareFailed = 97
 // Prepare is what a repository's devcontainer.json adds to a session.
 type Prepare struct {
 	Env     []string // KEY=VALUE; everything else that sets a variable wins
-	Command string   // for sh -c, in the sandbox, before the agent starts
+	Mounts  []devcontainer.Mount
+	Command string // for sh -c, in the sandbox, before the agent starts
 }
 
 // before returns the agent's command line with the preparation in front of it. That

@@ -42,7 +42,7 @@ func (r *Runner) Probe(ctx context.Context, t Task, command []string, change fun
 		if change != nil {
 			change(&p.spec)
 		}
-		p.proc, err = r.startProtected(ctx, s, p.spec)
+		p.proc, err = r.startProtected(ctx, s, p.spec, t.Prepare.Mounts)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("session %s: %w", rec.ID, err), p.Close())

@@ -6,9 +6,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/credential"
+	"github.com/sprawlto/ratchetai-runner/internal/devcontainer"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/workspace"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
@@ -50,14 +52,18 @@ func (r *Runner) protect(s *Session) (workspace.Plan, []sandbox.Mount, error) {
 	return plan, mounts, nil
 }
 
-// startProtected starts the sandbox with the guarded paths read-only. While the
-// engine works, it looks at the whole workspace.
-func (r *Runner) startProtected(ctx context.Context, s *Session, spec sandbox.Spec) (sandbox.Process, error) {
+// startProtected starts the sandbox with the guarded paths read-only and more of the
+// workspace mounted. While the engine works, it looks at the whole workspace.
+func (r *Runner) startProtected(ctx context.Context, s *Session, spec sandbox.Spec, more []devcontainer.Mount) (sandbox.Process, error) {
 	plan, mounts, err := r.protect(s)
 	if err != nil {
 		return nil, err
 	}
-	spec.Mounts = append(spec.Mounts, mounts...)
+	binds, err := r.bind(s, &plan, more)
+	if err != nil {
+		return nil, err
+	}
+	spec.Mounts = slices.Concat(spec.Mounts, mounts, binds)
 	looked := make(chan error, 1) // one value, from the look at the workspace
 	go func() { looked <- r.remember(ctx, s) }()
 	proc, err := r.Engine.Start(ctx, spec)
@@ -66,6 +72,11 @@ func (r *Runner) startProtected(ctx context.Context, s *Session, spec sandbox.Sp
 	}
 	if err == nil {
 		err = plan.Verify()
+	}
+	if err == nil && len(binds) > 0 {
+		if err = r.alone(s); err != nil {
+			err = fmt.Errorf("mounts of devcontainer.json: %w; start the session again", err)
+		}
 	}
 	if err != nil && proc != nil {
 		_ = proc.Close()

@@ -212,7 +212,7 @@ func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credentia
 	if err != nil {
 		return err
 	}
-	proc, err := r.startProtected(ctx, s, spec)
+	proc, err := r.startProtected(ctx, s, spec, t.Prepare.Mounts)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@
 // directory that it works in.
 //
 //	New       a look at the guarded paths: what to mount read-only, what to hold
+//	Bind      a path that is to be seen elsewhere: read-only if it is guarded
 //	Hold      makes directories for those that are absent; Release removes them
 //	Take      what all guarded paths hold, at the start and at the end
 //	Compare   what differs: a change for a person to look at

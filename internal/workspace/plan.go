@@ -21,7 +21,9 @@ type Plan struct {
 	// Open are guarded paths that cannot be mounted, with the reason.
 	Open []Change
 
-	dir string
+	dir   string
+	allow []string
+	binds []Mount // see Bind
 }
 
 // Mount is a path of the workspace, relative to it.
@@ -40,7 +42,7 @@ func New(dir string, allow, held []string) (Plan, error) {
 		return Plan{}, fmt.Errorf("protect the workspace: %w", err)
 	}
 	defer root.Close()
-	b := planner{Plan: Plan{dir: dir}, root: root, allow: allow, held: held}
+	b := planner{Plan: Plan{dir: dir, allow: allow}, root: root, held: held}
 	b.repository()
 	inUse := b.inUse()
 	for _, r := range named() {
@@ -51,9 +53,8 @@ func New(dir string, allow, held []string) (Plan, error) {
 
 type planner struct {
 	Plan
-	root  *os.Root
-	allow []string
-	held  []string
+	root *os.Root
+	held []string
 }
 
 // repository guards the workspace's own repository, if it is one.
@@ -165,7 +166,7 @@ func (p Plan) Verify() error {
 	}
 	defer root.Close()
 	b := planner{root: root}
-	for _, m := range p.Mounts {
+	for _, m := range slices.Concat(p.Mounts, p.binds) {
 		info, problem := b.solid(m.Path)
 		if problem == "" && !os.SameFile(info, m.info) {
 			problem = "it was replaced"
