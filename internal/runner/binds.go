@@ -1,18 +1,13 @@
 package runner
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/sprawlto/ratchetai-runner/internal/devcontainer"
 	"github.com/sprawlto/ratchetai-runner/internal/workspace"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
-
-// errShared: another session works in the same directory.
-var errShared = errors.New("another session works in this directory")
 
 // checkMounts moves the mounts of c that are impossible in the workspace dir to what
 // is not honoured, and makes those of guarded paths read-only.
@@ -45,11 +40,13 @@ func (r *Runner) bind(s *Session, plan *workspace.Plan, list []devcontainer.Moun
 	if len(list) == 0 {
 		return nil, nil
 	}
-	if err := r.alone(s); errors.Is(err, errShared) {
-		s.emit(warning("the mounts of devcontainer.json are not honoured: " + err.Error() + " and could replace what is mounted"))
-		return nil, nil
-	} else if err != nil {
+	others, err := r.Store.beside(s.Record)
+	if err != nil {
 		return nil, err
+	}
+	if len(others) > 0 {
+		s.emit(warning(fmt.Sprintf("the mounts of devcontainer.json are not honoured: session %s works in this directory and could replace what is mounted", others[0].ID)))
+		return nil, nil
 	}
 	var mounts []sandbox.Mount
 	for _, m := range list {
@@ -60,28 +57,4 @@ func (r *Runner) bind(s *Session, plan *workspace.Plan, list []devcontainer.Moun
 		mounts = append(mounts, sandbox.Mount{Source: filepath.Join(s.Workspace, bound.Path), Target: m.Target, ReadOnly: bound.ReadOnly})
 	}
 	return mounts, nil
-}
-
-// alone returns errShared, wrapped, if the agent of another session of this store may
-// be at work in s's workspace, in one that holds it or in one that it holds.
-func (r *Runner) alone(s *Session) error {
-	ids, err := r.Store.ids()
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if id == s.ID || finished(r.Store.dir(id)) != nil {
-			continue
-		}
-		rec, err := r.Store.load(id)
-		if err == nil && (inside(rec.Workspace, s.Workspace) || inside(s.Workspace, rec.Workspace)) {
-			return fmt.Errorf("%w (%s)", errShared, id)
-		}
-	}
-	return nil
-}
-
-// inside reports whether the directory a is b or in it.
-func inside(a, b string) bool {
-	return strings.HasPrefix(a+"/", strings.TrimSuffix(b, "/")+"/")
 }

@@ -138,7 +138,7 @@ func TestBindReplacedWhileStarting(t *testing.T) {
 // While another agent could replace what is mounted, nothing is.
 func TestNoBindsBesideAnotherSession(t *testing.T) {
 	t.Parallel()
-	for name, where := range map[string]string{"same": ".", "in it": "data", "above": "..", "beside": "../other"} {
+	for name, where := range map[string]string{"same": ".", "in it": "data", "beside": "../other"} {
 		b := setup(t, answer("hello"))
 		b.task.Workspace = filepath.Join(b.task.Workspace, "ws")
 		describe(t, b.task.Workspace, nil, "data/x", "../other/x")
@@ -153,7 +153,7 @@ func TestNoBindsBesideAnotherSession(t *testing.T) {
 			t.Errorf("%s: %+v", name, end)
 		}
 		refused := slices.ContainsFunc(b.notices(t, s.ID), func(n string) bool {
-			return strings.Contains(n, "not honoured: another session works in this directory ("+other.ID+")")
+			return strings.Contains(n, "not honoured: session "+other.ID+" works in this directory")
 		})
 		if refused != (name != "beside") {
 			t.Errorf("%s: refused %v", name, refused)

@@ -20,6 +20,9 @@ import (
 // The plan must be verified when the sandbox runs.
 func (r *Runner) protect(s *Session) (workspace.Plan, []sandbox.Mount, error) {
 	plan, err := workspace.New(s.Workspace, s.AllowPaths, r.Store.held(s.Workspace, s.ID))
+	if err == nil {
+		err = r.share(s, &plan)
+	}
 	if err != nil {
 		return plan, nil, err
 	}
@@ -73,10 +76,8 @@ func (r *Runner) startProtected(ctx context.Context, s *Session, spec sandbox.Sp
 	if err == nil {
 		err = plan.Verify()
 	}
-	if err == nil && len(binds) > 0 {
-		if err = r.alone(s); err != nil {
-			err = fmt.Errorf("mounts of devcontainer.json: %w; start the session again", err)
-		}
+	if err == nil {
+		err = r.unshared(s, plan, len(binds))
 	}
 	if err != nil && proc != nil {
 		_ = proc.Close()

@@ -87,6 +87,7 @@ const (
 //	           /guarded.json    what guarded paths of the workspace held at the start, while the session runs
 //	           /hold.json       what was made in the workspace, until that is removed
 //	           /empty/          is mounted there
+//	           /pinned.json     which paths of the workspace are mounted in the sandbox
 type Store struct {
 	root   string
 	runner string

@@ -157,6 +157,17 @@ func (b *planner) solid(name string) (info fs.FileInfo, problem string) {
 	return info, ""
 }
 
+// Leave takes the mounts out for whose path keep is false: they are open for reason.
+func (p *Plan) Leave(keep func(path string) bool, reason string) {
+	p.Mounts = slices.DeleteFunc(p.Mounts, func(m Mount) bool {
+		if keep(m.Path) {
+			return false
+		}
+		p.Open = append(p.Open, Change{Path: m.Path, What: Unprotected, Reason: reason})
+		return true
+	})
+}
+
 // Verify reports a mount whose path leads elsewhere since New looked: something
 // else works in the directory and replaced it before the engine mounted it.
 func (p Plan) Verify() error {
