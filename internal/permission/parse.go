@@ -85,7 +85,7 @@ func (p *parser) rule(n *yaml.Node) (r Rule) {
 			}
 		},
 		"tool": list(&r.Tools, "tool"), "command": list(&r.Commands, "command"),
-		"path": list(&r.Paths, "path"), "host": list(&r.Hosts, "host"),
+		"line": list(&r.Lines, "line"), "path": list(&r.Paths, "path"), "host": list(&r.Hosts, "host"),
 		"message": func(v *yaml.Node) { r.Message = p.text(v, "message") },
 	})
 	if len(p.problems) == before {
@@ -191,8 +191,12 @@ func (r Rule) validate() error {
 	if r.Message != "" && r.Decision != Deny {
 		return errors.New("a message goes with decision deny")
 	}
+	if len(r.Lines) > 0 && r.Decision != Allow {
+		return errors.New("a line goes with decision allow: to deny or ask, a command has to look alike only")
+	}
 	return errors.Join(
 		only(r.Commands, "command", event.KindShell),
+		only(r.Lines, "line", event.KindShell),
 		only(r.Paths, "path", event.KindEdit, event.KindRead, event.KindSearch),
 		only(r.Hosts, "host", event.KindFetch),
 	)

@@ -55,6 +55,7 @@ type Rule struct {
 	Kinds    []event.ToolKind `json:"kind,omitempty"`
 	Tools    []string         `json:"tool,omitempty"`
 	Commands []string         `json:"command,omitempty"`
+	Lines    []string         `json:"line,omitempty"` // whole command lines, to the byte; to allow only
 	Paths    []string         `json:"path,omitempty"`
 	Hosts    []string         `json:"host,omitempty"`
 	Message  string           `json:"message,omitempty"` // for the agent, when denied
@@ -113,6 +114,7 @@ func (r Rule) matches(c Call, l line) bool {
 	return (len(r.Kinds) == 0 || slices.Contains(r.Kinds, c.Kind)) &&
 		(len(r.Tools) == 0 || anyOf(r.Tools, func(p string) bool { return wild(p, c.Tool) })) &&
 		(len(r.Commands) == 0 || c.Kind == event.KindShell && r.matchesCommand(l)) &&
+		(len(r.Lines) == 0 || c.Kind == event.KindShell && slices.Contains(r.Lines, c.Command)) &&
 		(len(r.Paths) == 0 || r.matchesPaths(c.Paths)) &&
 		(len(r.Hosts) == 0 || anyOf(r.Hosts, func(p string) bool { return matchHost(p, c.Host) }))
 }
