@@ -123,6 +123,56 @@ func TestAsks(t *testing.T) {
 	})
 }
 
+// TestAllowAlways allows a command always: the next session is not asked about that
+// one, but still about what only begins like it. Claude's is allowed on stdin, Codex's at
+// the terminal.
+func TestAllowAlways(t *testing.T) {
+	bothAgents(t, func(t *testing.T, kind agent.Kind) {
+		const line = `echo "one  *" >>one.txt && echo two >>two.txt`
+		b := setup(t, kind, modelapi.Shell(line), modelapi.Shell(line), modelapi.Text("first"))
+		args := b.runArgs("--permissions", "ask")
+		if kind == agent.Claude {
+			c, in := b.startAnswerable(args...)
+			b.answers(in, event.Answer{Decision: event.DecideAlways})
+			b.finish(c).want(t, 0)
+		} else {
+			c, screen := b.startTerminal(append([]string{"run"}, args[2:]...)...) // without --json
+			b.awaitAsk(1)
+			screen.awaitPrompt(t, 0)
+			screen.press(t, "A\r")
+			b.finish(c).want(t, 0)
+			<-screen.done
+			if shown := screen.shown(); !strings.Contains(shown, "A: always") || !strings.Contains(shown, "allowed from now on, in every workspace: rule 1 of") {
+				t.Errorf("the terminal got %q", shown)
+			}
+		}
+		first := b.session()
+		if asked := b.asksAnswered(first, event.ByPerson); len(asked) != 1 || asked[0].Decision != event.DecideSession {
+			t.Errorf("answered %+v", asked)
+		}
+		b.delivered(first)
+
+		b.api.Script(b.token, modelapi.Shell(line), modelapi.Shell(line+" && touch three.txt"), modelapi.Text("second"))
+		b.run(b.runArgs("--permissions", "ask", "--ask-timeout", "1s")...).want(t, 0)
+		if got := b.read("one.txt") + b.read("two.txt"); got != strings.Repeat("one  *\n", 3)+strings.Repeat("two\n", 3) || exists(filepath.Join(b.ws, "three.txt")) {
+			t.Errorf("files hold %q", got)
+		}
+		var second string
+		for _, id := range b.sessions() {
+			if id != first {
+				second = id
+			}
+		}
+		ruled := b.asksAnswered(second, event.ByPolicy)
+		if len(ruled) != 1 || ruled[0].Decision != event.DecideAllow || ruled[0].Rule != 1 {
+			t.Errorf("decided %+v", ruled)
+		}
+		if gone := all[event.AskExpired](b, second); len(gone) != 1 {
+			t.Errorf("asked in vain %d times", len(gone))
+		}
+	})
+}
+
 func (b *bundle) asksAnswered(id, by string) (some []event.AskAnswered) {
 	for _, a := range all[event.AskAnswered](b, id) {
 		if a.By == by {

@@ -85,7 +85,7 @@ func (a *asker) keys(o event.AskOpened) string {
 	}
 	keys := []string{"y: allow"}
 	if slices.Contains(o.Options, event.DecideSession) {
-		keys = append(keys, "a: allow the same for the session")
+		keys = append(keys, "a: allow the same for the session", "A: always")
 	}
 	keys = append(keys, "n [why]: deny", "s: deny and stop")
 	if o.Editable {

@@ -33,6 +33,8 @@ func (a *asker) read(o event.AskOpened, text string) (*event.Answer, error) {
 		answer.Decision = event.DecideAllow
 	case text == "a":
 		answer.Decision = event.DecideSession
+	case text == "A" || text == "always":
+		answer.Decision = event.DecideAlways
 	case key == "e" && rest != "":
 		answer.Decision, answer.Input = event.DecideAllow, edited(o, rest)
 	default:

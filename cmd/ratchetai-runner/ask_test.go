@@ -76,6 +76,8 @@ func TestAskerLines(t *testing.T) {
 	}{
 		{command("1"), []string{"y"}, []string{"allow 1 and stay"}},
 		{command("1"), []string{"a"}, []string{"allow_session 1 and stay"}},
+		{command("1"), []string{"A"}, []string{"allow_always 1 and stay"}},
+		{command("1"), []string{"always"}, []string{"allow_always 1 and stay"}},
 		{command("1"), []string{"n"}, []string{"deny 1 and stay"}},
 		{command("1"), []string{"n use  trash"}, []string{"deny 1 use  trash and stay"}},
 		{command("1"), []string{"s"}, []string{"stop 1 and stay"}},
@@ -194,15 +196,17 @@ func TestPermissionFlags(t *testing.T) {
 	}
 	for _, tc := range []struct{ mode, file, want string }{
 		{"allow", "", ""}, {"ask", "", ""}, {"rules", good, ""}, {"allow", good, ""},
-		{"rules", "", "needs --permission-rules"}, {"ask", good, "goes with"}, {"all", "", "none of allow, ask, rules"},
+		{"rules", "", "needs --permission-rules FILE, or /"}, {"ask", good, "goes with"}, {"all", "", "none of allow, ask, rules"},
 		{"rules", bad, "bad.yaml: line 3: unknown field \"comand\""}, {"rules", filepath.Join(dir, "none"), "no such file"},
 	} {
-		p, err := permissions(tc.mode, tc.file)
+		p, path, err := setup(t).permissions(tc.mode, tc.file, dir)
 		switch {
 		case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 			t.Errorf("%+v: %v", tc, err)
 		case tc.want == "" && (err != nil || (p == nil) != (tc.mode == "allow" && tc.file == "")):
 			t.Errorf("%+v: %v, %v", tc, p, err)
+		case tc.want == "" && (path == "") != (p == nil), tc.want == "" && tc.file != "" && path != tc.file:
+			t.Errorf("%+v: rules are added to %q", tc, path)
 		case tc.want == "" && tc.file != "" && p.Default != permission.Deny:
 			t.Errorf("%+v: %+v", tc, p)
 		}

@@ -108,6 +108,6 @@ func (a *app) attachOnce(starting *starting, w *watch) error {
 	}
 	defer a.sweep(context.WithoutCancel(starting.ctx), r)(probeMax)
 	signals, early := starting.handOver()
-	w.asks = s.Agent.Attended
+	w.asks, w.rules = s.Agent.Attended, rulesFile{s.RulesFile, s.Workspace}
 	return w.drive(context.WithoutCancel(starting.ctx), s, signals, early)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/journal"
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
 )
 
 // fakeSession notes what it is told.
@@ -24,6 +25,16 @@ type fakeSession struct {
 	done    chan struct{}
 	end     event.SessionFinished
 	journal *journal.Journal
+	open    []event.AskOpened
+}
+
+func (f *fakeSession) Asked(id string) (event.AskOpened, error) {
+	for _, o := range f.open {
+		if o.Ask == id {
+			return o, nil
+		}
+	}
+	return event.AskOpened{}, runner.ErrNoAsk
 }
 
 func (f *fakeSession) note(call string) error {

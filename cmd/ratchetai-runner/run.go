@@ -48,7 +48,8 @@ interrupts it; once more ends the session; a third time kills it.
 
 With --permissions ask or rules, what is asked is answered on the terminal. With
 --json, or without a terminal, a line on stdin answers: {"ask":ID,"decision":D} with
-D one of allow, allow_session, deny (and "message"), stop; see docs/PERMISSIONS.md.`,
+D one of allow, allow_session, allow_always (also adds a rule to the rules file),
+deny (and "message"), stop; see docs/PERMISSIONS.md.`,
 		Example: `  ratchetai-runner run --prompt "fix the failing test" --allow-host packages
   git diff | ratchetai-runner run --model codex --prompt-file - --quiet`,
 		Args: only(0, 0, ""),
@@ -79,7 +80,7 @@ D one of allow, allow_session, deny (and "message"), stop; see docs/PERMISSIONS.
 	flags.StringArrayVar(&f.allowAddresses, "allow-address", nil, "private network, such as 10.1.0.0/16, that allowed hosts may resolve to; repeatable")
 	flags.StringArrayVar(&f.allowPaths, "allow-path", nil, "path of --cwd, such as .vscode, that the agent may change though this machine runs or trusts it; repeatable")
 	flags.StringVar(&f.permissions, "permissions", "allow", "what the agent may do: allow (everything), ask (before it changes, runs or reaches something), rules (of --permission-rules)")
-	flags.StringVar(&f.rulesFile, "permission-rules", "", "file with permission rules, YAML or JSON; implies --permissions rules")
+	flags.StringVar(&f.rulesFile, "permission-rules", "", "file with permission rules, YAML or JSON; implies --permissions rules (default: permission-rules.yaml beside the configuration file, which --permissions ask reads, too)")
 	flags.DurationVar(&f.askTimeout, "ask-timeout", runner.DefaultAskTimeout, "deny what was asked when nobody answered for this time")
 	flags.StringArrayVar(&f.env, "env", nil, "KEY=VALUE, or KEY with its value here, for the session; repeatable")
 	flags.StringArrayVar(&f.mcpConfig, "mcp-config", nil, "JSON file with MCP servers ({\"mcpServers\": …}) for the agent; ${NAME} in it is an --env value; repeatable")
@@ -136,6 +137,7 @@ func (a *app) runTask(ctx context.Context, task runner.Task, from imageFlags, vi
 	signals, early := starting.handOver()
 	w := a.newWatch(store, s.ID, view)
 	w.keyboard, w.asks = !stdinUsed, s.Agent.Attended
+	w.rules = rulesFile{s.RulesFile, s.Workspace}
 	if s.Agent.Permissions != nil && stdinUsed {
 		w.note("the prompt came on stdin, so nobody can answer here: what is asked is denied after " + s.AskTimeout.String())
 	}

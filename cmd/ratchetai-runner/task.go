@@ -109,13 +109,13 @@ func (a *app) task(ctx context.Context, f taskFlags, changed func(string) bool) 
 	note(err)
 	t.AllowPaths, err = allowedPaths(t.Workspace, f.allowPaths)
 	note(err)
-	t.Permissions, err = permissions(f.permissions, f.rulesFile)
+	t.Permissions, t.RulesFile, err = a.permissions(f.permissions, f.rulesFile, t.Workspace)
 	note(err)
 	note(positive("--ask-timeout", f.askTimeout))
 	if origin != nil && !origin.Copied {
 		t.Limits = origin.Limits
 		if !changed("permissions") && !changed("permission-rules") {
-			t.Permissions = origin.Agent.Permissions
+			t.Permissions, t.RulesFile = origin.Agent.Permissions, origin.RulesFile
 		}
 		if t.BaseURL == "" {
 			t.BaseURL = origin.Agent.BaseURL

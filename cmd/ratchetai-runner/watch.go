@@ -38,6 +38,7 @@ type watch struct {
 	view     viewFlags
 	keyboard bool // stdin is free for messages and answers
 	sink     sink
+	rules    rulesFile   // takes what is allowed always
 	asks     bool        // the session may ask, so that stdin is read for answers
 	asker    *asker      // nil while another process drives the session
 	next     uint64      // seq of the entry that is shown next
@@ -91,6 +92,7 @@ type session interface {
 	controls
 	Events(ctx context.Context, from uint64) iter.Seq2[journal.Entry, error]
 	Answer(a event.Answer, stay bool) error
+	Asked(id string) (event.AskOpened, error)
 	Done() <-chan struct{}
 	Result() event.SessionFinished
 	Left() error
@@ -101,7 +103,7 @@ type session interface {
 func (w *watch) drive(ctx context.Context, s session, signals <-chan os.Signal, early []os.Signal) error {
 	w.introduce()
 	l := &ladder{session: s, say: w.say}
-	w.asker = &asker{answer: s.Answer, say: w.say, now: time.Now}
+	w.asker = &asker{answer: w.answering(s), say: w.say, now: time.Now}
 	defer w.listen(l)()
 	w.app.log.SetOutput(w)
 	defer w.app.log.SetOutput(w.app.Err)

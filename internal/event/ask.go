@@ -28,6 +28,10 @@ const (
 	DecideStop    Decision = "stop"          // deny, and interrupt the turn
 )
 
+// DecideAlways is DecideSession, and a rule that lasts. It is for those who pass answers on
+// to a session, which itself knows DecideSession only.
+const DecideAlways Decision = "allow_always"
+
 // Who decided, besides the person.
 const (
 	ByPerson  = "person"

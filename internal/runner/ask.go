@@ -26,6 +26,16 @@ type openAsk struct {
 	timer *time.Timer // nil before the agent runs
 }
 
+// Asked returns the open ask id; the error is ErrNoAsk.
+func (s *Session) Asked(id string) (event.AskOpened, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.asks[id]; o != nil {
+		return o.AskOpened, nil
+	}
+	return event.AskOpened{}, ErrNoAsk
+}
+
 // Answer decides an open ask. It is journalled and reaches the agent once, whatever
 // becomes of this runner. The error is ErrNoAsk, or says why a is no answer to the
 // ask, which then stays open. After a decision to stop, the session waits for

@@ -86,6 +86,8 @@ type Task struct {
 	Permissions *permission.Policy
 	Attended    bool          // somebody can answer the agent's questions
 	AskTimeout  time.Duration // after which an ask is denied; 0: DefaultAskTimeout
+	// RulesFile takes the rules for what is allowed always; absolute, or empty.
+	RulesFile string
 }
 
 // Start begins a session with t's prompt and returns when its agent runs. The
@@ -142,7 +144,7 @@ func record(t Task) Record {
 		},
 		Workspace: t.Workspace, User: t.User, Allow: slices.Concat(t.Allow, t.MCP.Hosts()), Permit: t.Permit, AllowPaths: t.AllowPaths,
 		Login: string(t.Login), Account: t.Account, Image: t.Image, From: t.From, Prepare: t.Prepare.Command, Limits: t.Limits, OrphanAfter: t.Orphan, Budget: t.Budget,
-		Silence: max(t.Silence, 0), AskTimeout: t.AskTimeout,
+		Silence: max(t.Silence, 0), AskTimeout: t.AskTimeout, RulesFile: t.RulesFile,
 	}
 	if t.Silence == 0 {
 		rec.Silence = DefaultSilence

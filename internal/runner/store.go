@@ -61,6 +61,8 @@ type Record struct {
 	Limits      sandbox.Limits `json:"limits"`
 	Budget      Budget         `json:"budget,omitzero"`
 	Silence     time.Duration  `json:"silence,omitempty"` // that ends the session; 0: none does
+	// RulesFile takes what is allowed always; Agent.Permissions has what was in it.
+	RulesFile string `json:"rules_file,omitempty"`
 	// Continues is the id of the session whose conversation goes on here.
 	Continues string `json:"continues,omitempty"`
 }
