@@ -55,6 +55,10 @@ touched; the images that they were made of stay.`,
 						return err
 					}
 				}
+				if len(list) == 0 && !asJSON {
+					fmt.Fprintln(a.Err, "no image to remove")
+					return nil
+				}
 				return printImages(a.Out, list, asJSON, time.Now())
 			})
 		},

@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
@@ -199,7 +197,7 @@ func forget(dir string) {
 		}
 		for _, name := range []string{journal, filepath.Join(filepath.Dir(journal), "sandbox/io/stdout")} {
 			if f, err := os.OpenFile(name, os.O_RDWR, 0); err == nil {
-				_ = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, n)
+				punch(f, n)
 				f.Close()
 			}
 		}

@@ -250,7 +250,7 @@ func forkBomb(in Inside) error {
 		}
 		if pid == 0 {
 			for {
-				_, _, _ = syscall.RawSyscall(unix.SYS_PAUSE, 0, 0, 0)
+				_, _, _ = syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0) // for ever; arm64 has no pause
 			}
 		}
 		born++
