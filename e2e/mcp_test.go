@@ -94,7 +94,9 @@ func TestMCP(t *testing.T) {
 		down.Close()
 		b := setup(t, kind,
 			modelapi.MCP("here", "tell", map[string]any{"word": "hi"}),
-			modelapi.MCP("there", "say", map[string]any{"word": "ho"}),
+			// Claude Code connected to a server at its second try once in 30 runs, half a
+			// second after it had begun.
+			modelapi.MCP("there", "say", map[string]any{"word": "ho"}).After(2*time.Second),
 			// Codex tries a server for two seconds before it says that it is down.
 			modelapi.Text("both answered").After(6*time.Second))
 		file := b.mcpFile(`{"mcpServers": {
@@ -135,7 +137,7 @@ func TestMCP(t *testing.T) {
 		for _, n := range all[event.Notice](b, id) {
 			notices += n.Text + "\n"
 		}
-		if strings.Count(notices, " did not start") != 1 || !strings.Contains(notices, "MCP server down") {
+		if !strings.Contains(notices, "MCP server down did not start") || strings.Contains(notices, "MCP server here") {
 			t.Errorf("notices: %s", notices)
 		}
 		b.nothingHolds(id, mcpKey, mcpToken)
