@@ -137,7 +137,7 @@ func TestMCP(t *testing.T) {
 		for _, n := range all[event.Notice](b, id) {
 			notices += n.Text + "\n"
 		}
-		if !strings.Contains(notices, "MCP server down did not start") || strings.Contains(notices, "MCP server here") {
+		if strings.Count(notices, "MCP server down did not start") != 1 || strings.Contains(notices, "MCP server here") {
 			t.Errorf("notices: %s", notices)
 		}
 		b.nothingHolds(id, mcpKey, mcpToken)
