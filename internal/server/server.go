@@ -1,0 +1,2 @@
+// Package server is the control plane's HTTP API.
+package server
