@@ -30,10 +30,12 @@ const (
 	ArtifactMax  = 256 << 20 // bytes
 )
 
-// Headers of an upload of events.
+// Headers of uploads.
 const (
 	HeaderLease = "Lease-Token"
-	HeaderFirst = "First-Seq"
+	HeaderFirst = "First-Seq" // of events
+	// HeaderSHA256 is of an artifact, all of it, in hexadecimal.
+	HeaderSHA256 = "Artifact-Sha256"
 )
 
 // Sync is a runner's report of its whole state: POST /api/v1/runner/sync. It is the
@@ -184,4 +186,16 @@ type Announce struct {
 type Acked struct {
 	Acked    uint64 `json:"acked"`
 	UploadMS int64  `json:"upload_ms,omitempty"` // see Renewal
+}
+
+// Artifact is what is stored of an artifact so far: the answer of PUT and GET
+// /api/v1/runner/sessions/{id}/artifacts/{name}. PUT has the headers HeaderLease,
+// HeaderSHA256 and, unless it brings all of it, Content-Range: bytes 1000-1999/5000.
+// It continues where Received ends; 409 says that it does not.
+type Artifact struct {
+	Name     string `json:"name"`
+	Size     int64  `json:"size"`
+	SHA256   string `json:"sha256"`
+	Received int64  `json:"received"`
+	Complete bool   `json:"complete"`
 }
