@@ -10,6 +10,7 @@
 //	images build build the image that sandboxes start from
 //	decode       show what an agent printed that was run without this program
 //	config       check and show the settings: check, show
+//	serve        run the control plane
 //	doctor       say what on this machine keeps sessions from running well
 //	selftest     attack a sandbox from inside
 //	version      print versions

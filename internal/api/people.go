@@ -37,6 +37,11 @@ type NewCommand struct {
 	Answer   *event.Answer `json:"answer,omitempty"`
 }
 
+// Commands is GET /api/v1/sessions/{id}/commands, oldest first.
+type Commands struct {
+	Commands []Command `json:"commands"`
+}
+
 // Event is the envelope of one event, as NDJSON and as the data of an SSE message:
 //
 //	{"v":1,"session":"0198…","seq":7,"time":"2026-01-02T03:04:05.6Z","type":"message","data":{…},"raw":{…}}
@@ -169,4 +174,19 @@ type Me struct {
 	Name    string `json:"name"`
 	Kind    string `json:"kind"` // "browser", "personal" or "device"
 	Version string `json:"version"`
+}
+
+// Setup is POST /api/v1/setup: it makes the owner, with the token of the link that the
+// control plane prints at its first start. The answer is Me, with a cookie.
+type Setup struct {
+	Token    string `json:"token"`
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
+// Login is POST /api/v1/login. The answer is Me, with a cookie. Programs use a personal
+// token instead.
+type Login struct {
+	Name     string `json:"name"`
+	Password string `json:"password"`
 }

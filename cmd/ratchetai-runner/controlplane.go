@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/sprawlto/ratchetai-runner/internal/schedule"
+	"github.com/sprawlto/ratchetai-runner/internal/server"
+	"github.com/sprawlto/ratchetai-runner/internal/store"
+)
+
+// controlPlaneConfig is what a control plane is made of.
+type controlPlaneConfig struct {
+	Listen      string // host:port; port 0: any
+	Data        string // directory
+	Public      *url.URL
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error) // nil: plain HTTP
+	Retention   time.Duration
+	Version     string
+	Log         logrus.FieldLogger
+}
+
+// controlPlane is one that runs in this process: serve, and up.
+type controlPlane struct {
+	// Server makes owners and tokens.
+	Server *server.Server
+	// URL is where it listens, or the public address.
+	URL *url.URL
+
+	stop context.CancelFunc
+	done chan error // one error, when it has ended
+}
+
+// startControlPlane opens the database and listens. When it returns, requests are
+// answered. It runs until ctx ends, Stop is called or it fails: see Wait.
+func startControlPlane(ctx context.Context, c controlPlaneConfig) (*controlPlane, error) {
+	db, err := store.Open(ctx, c.Data)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen: %w", err), db.Close())
+	}
+	dispatcher := schedule.New(db, c.Log)
+	cp := &controlPlane{URL: c.Public, done: make(chan error, 1)}
+	if cp.URL == nil {
+		cp.URL = listenURL(l.Addr(), c.Certificate != nil)
+	}
+	dispatching := make(chan error, 1) // one, when the dispatcher has ended
+	cp.Server = server.New(server.Config{
+		Store: db, Dispatcher: dispatcher, Log: c.Log, Version: c.Version, Public: c.Public,
+	})
+	ctx, cp.stop = context.WithCancel(ctx)
+	// The dispatcher ends after the server: whoever is held still gets an answer.
+	running, stopDispatcher := context.WithCancel(context.WithoutCancel(ctx))
+	maintained := make(chan struct{})
+	go func() {
+		err := dispatcher.Run(running)
+		cp.stop()
+		if running.Err() != nil {
+			err = nil // it was told to
+		}
+		dispatching <- err
+	}()
+	go func() { defer close(maintained); cp.Server.Maintain(ctx, c.Retention) }()
+	go func() {
+		err := cp.Server.Serve(ctx, l, c.Certificate)
+		cp.stop()
+		stopDispatcher()
+		<-maintained
+		cp.done <- errors.Join(err, <-dispatching, db.Close())
+	}()
+	return cp, nil
+}
+
+// Stop begins to end it; see Wait.
+func (cp *controlPlane) Stop() { cp.stop() }
+
+// Wait returns when it has ended: nil if it was told to.
+func (cp *controlPlane) Wait() error { return <-cp.done }
+
+// listenURL is the address to type for what listens at a.
+func listenURL(a net.Addr, secure bool) *url.URL {
+	u := &url.URL{Scheme: "http", Host: a.String()}
+	if secure {
+		u.Scheme = "https"
+	}
+	if t, ok := a.(*net.TCPAddr); ok && t.IP.IsUnspecified() {
+		u.Host = net.JoinHostPort("127.0.0.1", fmt.Sprint(t.Port))
+	}
+	return u
+}

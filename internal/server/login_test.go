@@ -1,0 +1,94 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/sprawlto/ratchetai-runner/internal/api"
+)
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestOwnerIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.refused(api.CodeUnauthorized, "POST", "/api/v1/login", "", api.Login{Name: "alice", Password: "correct horse"})
+	old, err := b.s.SetupLink(t.Context())
+	if err != nil || old == "" {
+		t.Fatal(old, err)
+	}
+	link, _ := b.s.SetupLink(t.Context())
+	token := func(link string) string { return strings.TrimPrefix(link, "/setup?token=") }
+	in := api.Setup{Token: token(old), Name: "alice", Password: "correct horse"}
+	b.refused(api.CodeUnauthorized, "POST", "/api/v1/setup", "", in)
+	in.Token = token(link)
+	b.refused(api.CodeInvalid, "POST", "/api/v1/setup", "", api.Setup{Token: in.Token, Name: "alice", Password: "short"})
+	var me api.Me
+	b.do(200, "POST", "/api/v1/setup", "", in, &me)
+	b.refused(api.CodeUnauthorized, "POST", "/api/v1/setup", "", in)
+	if again, err := b.s.SetupLink(t.Context()); again != "" || err != nil {
+		t.Errorf("another link: %s %v", again, err)
+	}
+	if me.Name != "alice" || me.Kind != "browser" {
+		t.Errorf("%+v", me)
+	}
+	b.refused(api.CodeUnauthorized, "POST", "/api/v1/login", "", api.Login{Name: "alice", Password: "wrong horse"})
+	b.refused(api.CodeUnauthorized, "POST", "/api/v1/login", "", api.Login{Name: "bob", Password: "correct horse"})
+
+	resp := b.request("POST", "/api/v1/login", "", api.Login{Name: "alice", Password: "correct horse"})
+	resp.Body.Close()
+	k := resp.Cookies()[0]
+	if !k.HttpOnly || k.SameSite != http.SameSiteLaxMode || k.Secure || k.Path != "/" {
+		t.Errorf("%+v", k)
+	}
+	cookie := k.Name + "=" + k.Value
+	b.do(200, "GET", "/api/v1/tasks", "", nil, nil, "Cookie", cookie)
+	b.refused(api.CodeUnauthorized, "GET", "/api/v1/tasks", k.Value, nil)
+	b.refused(api.CodeForbidden, "POST", "/api/v1/logout", "", nil, "Cookie", cookie, "Origin", "https://evil.example")
+	b.do(204, "POST", "/api/v1/logout", "", nil, nil, "Cookie", cookie)
+	b.refused(api.CodeUnauthorized, "GET", "/api/v1/tasks", "", nil, "Cookie", cookie)
+}
+
+func TestGuessingIsSlowed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if err := b.s.SetOwner(t.Context(), "alice", "correct horse"); err != nil {
+		t.Fatal(err)
+	}
+	for range freeFailures {
+		b.refused(api.CodeUnauthorized, "POST", "/api/v1/login", "", api.Login{Name: "alice", Password: "wrong horse"})
+	}
+	right := api.Login{Name: "alice", Password: "correct horse"}
+	if e := b.refused(api.CodeTooMany, "POST", "/api/v1/login", "", right); e.Error.RetryAfterMS < 1 {
+		t.Errorf("%+v", e)
+	}
+	b.do(200, "POST", "/api/v1/login", "", right, nil, "X-Forwarded-For", "192.0.2.1")
+}
+
+func TestPublicURL(t *testing.T) {
+	t.Parallel()
+	public, _ := url.Parse("https://example.org/ratchet")
+	b := setup(t, func(c *Config) { c.Public = public })
+	if err := b.s.SetOwner(t.Context(), "alice", "correct horse"); err != nil {
+		t.Fatal(err)
+	}
+	in := api.Login{Name: "alice", Password: "correct horse"}
+	for _, path := range []string{"/ratchet/api/v1/login", "/api/v1/login"} {
+		resp := b.request("POST", path, "", in, "Origin", "https://example.org")
+		resp.Body.Close()
+		if k := resp.Cookies()[0]; !k.Secure || k.Path != "/ratchet/" {
+			t.Errorf("%s: %+v", path, k)
+		}
+	}
+	b.refused(api.CodeForbidden, "POST", "/ratchet/api/v1/login", "", in, "Origin", "https://evil.example")
+}

@@ -1,0 +1,4 @@
+package server
+
+// pages are the few that there are.
+func (s *Server) pages() []route { return nil }

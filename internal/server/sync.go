@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/sprawlto/ratchetai-runner/internal/api"
+)
+
+// sync is the runner's long poll. What it costs while it is held is a connection, two
+// goroutines and what the dispatcher keeps of the report.
+func (s *Server) sync(c *call) error {
+	report, err := readSync(c)
+	if err != nil {
+		return err
+	}
+	ctx, release, err := s.hold(c)
+	if err != nil {
+		return err
+	}
+	defer release()
+	answer, err := s.dispatch.Sync(ctx, c.by, report)
+	if cause := context.Cause(ctx); errors.Is(cause, errRevoked) || errors.Is(cause, errStopping) {
+		return cause
+	}
+	if err != nil {
+		return err
+	}
+	c.json(http.StatusOK, answer)
+	return nil
+}
+
+// readSync reads and checks a report; the request's body is not needed after it.
+func readSync(c *call) (api.Sync, error) {
+	var r api.Sync
+	if err := c.decode(&r, api.SyncMax); err != nil {
+		return r, err
+	}
+	return r, checkSync(&r)
+}
+
+// The most that a runner can have of anything.
+const (
+	namesMax    = 200 // bytes of an id, a name, a version
+	entriesMax  = 1000
+	sessionsMax = 10_000
+)
+
+func checkSync(r *api.Sync) error {
+	switch {
+	case r.Protocol != 0 && r.Protocol < api.Protocol:
+		return &api.Error{Code: api.CodeInvalid, Message: "this runner speaks an older protocol than this control plane", Hint: "update the runner"}
+	case r.Runner == "" || r.Instance == "" || r.Name == "":
+		return invalid("a report needs runner, instance and name")
+	case !plain(r.Runner) || !plain(r.Instance) || !plain(r.Name) || !plain(r.Version):
+		return invalid("runner, instance, name or version is too long or no plain text")
+	case r.Capacity < 0 || r.WaitMS < 0 || r.LostAfterMS < 0:
+		return invalid("capacity, wait_ms or lost_after_ms is less than 0")
+	case len(r.Labels) > entriesMax || len(r.Workspaces) > entriesMax || len(r.Agents) > entriesMax || len(r.Health.Reasons) > entriesMax:
+		return invalid("a list of the report has more than 1000 entries")
+	case len(r.Sessions) > sessionsMax:
+		return invalid("the report has more than 10000 sessions")
+	}
+	for _, one := range r.Sessions {
+		if one.ID == "" || !plain(one.ID) {
+			return invalid("a session of the report has no id")
+		}
+	}
+	r.WaitMS = min(r.WaitMS, api.WaitMax.Milliseconds())
+	return nil
+}
+
+// announce takes in a session that a runner started by itself.
+func (s *Server) announce(c *call) error {
+	var a api.Announce
+	if err := c.decode(&a, bodyMax); err != nil {
+		return err
+	}
+	if a.Runner == "" || a.Session == "" || !plain(a.Runner) || !plain(a.Name) || !plain(a.Session) {
+		return invalid("an announcement needs runner, name and session")
+	}
+	if err := a.Spec.Check(); err != nil {
+		return err
+	}
+	lease, err := s.dispatch.Announce(c.ctx(), c.by, a)
+	if err != nil {
+		return err
+	}
+	s.callers.forget() // the token has a runner now
+	s.audit(c, "session.announce", lease.Session, a.Spec.Name())
+	c.json(http.StatusOK, lease)
+	return nil
+}

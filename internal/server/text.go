@@ -1,0 +1,20 @@
+package server
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// plain reports that s can be an id or a name: short, UTF-8, on one line.
+func plain(s string) bool {
+	return len(s) <= namesMax && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// fileName reports that s can be an artifact's name.
+func fileName(s string) bool {
+	return s != "" && len(s) <= namesMax && s[0] != '.' &&
+		!strings.ContainsFunc(s, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
+		})
+}
