@@ -23,10 +23,10 @@ const HeaderProtocol = "Ratchet-Protocol"
 // answerMax bounds an answer that is decoded as a whole.
 const answerMax = 32 << 20
 
-// ErrNoControlPlane: something else answers at the address.
+// ErrNoControlPlane says that something else answers at the address.
 var ErrNoControlPlane = errors.New("no control plane answers there")
 
-// ErrPlain: plain HTTP would show the token to everybody on the way.
+// ErrPlain says that plain HTTP would show the token to everybody on the way.
 var ErrPlain = errors.New("plain http to a public address would show the token to everybody on the way: use https")
 
 // Client calls one control plane with one token. It is safe for concurrent use.
@@ -42,6 +42,9 @@ type Client struct {
 func NewClient(address, token string, proxy func(*http.Request) (*url.URL, error)) (*Client, error) {
 	u, err := url.Parse(strings.TrimRight(address, "/"))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		if err == nil {
+			address = u.Redacted()
+		}
 		return nil, fmt.Errorf("control plane address %q is not like https://example.org", address)
 	}
 	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
@@ -125,7 +128,11 @@ func (c *Client) Send(ctx context.Context, method, path string, header http.Head
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("control plane: %w", err)
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // without method and path, which say nothing about the network
+		}
+		return nil, fmt.Errorf("control plane %s: %w", c.base.Redacted(), err)
 	}
 	if resp.Header.Get(HeaderProtocol) == "" && resp.StatusCode < 500 {
 		resp.Body.Close()

@@ -1,6 +1,6 @@
 package api
 
-import "fmt"
+import "cmp"
 
 // Code tells errors apart, for programs.
 type Code string
@@ -42,4 +42,5 @@ type ErrorBody struct {
 	Acked *uint64 `json:"acked,omitempty"` // with CodeGap
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%s (%s)", e.Message, e.Code) }
+// Error is what a person reads; Code is for programs.
+func (e *Error) Error() string { return cmp.Or(e.Message, string(e.Code)) }
