@@ -91,6 +91,9 @@ func printSettings(w io.Writer, all []effectiveSetting, asJSON bool) error {
 			if key, _, ok := strings.Cut(v, "="); ok && s.flag.Name == "env" {
 				v = key + "=…" // often a secret
 			}
+			if s.flag.Name == "token" && v != "" {
+				v = "…"
+			}
 			values = append(values, v)
 		}
 		var err error

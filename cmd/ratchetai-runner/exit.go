@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/sandbox"
@@ -54,17 +55,20 @@ var errUnwell = errors.New("something has to be put right")
 // exitCode is the one table from how a command ended to its exit code.
 func exitCode(err error) int {
 	var outcome outcomeError
+	var refused *api.Error
 	switch {
 	case err == nil:
 		return exitSucceeded
 	case errors.As(err, &outcome):
 		return outcomeCode(outcome.outcome)
-	case errors.As(err, new(usageError)), errors.Is(err, runner.ErrNoSession):
+	case errors.As(err, new(usageError)), errors.Is(err, runner.ErrNoSession), errors.Is(err, errNotBegun):
 		return exitUsage
 	case errors.Is(err, context.Canceled), errors.Is(err, errDetached):
 		return exitCancelled
 	case errors.Is(err, errNotHeld):
 		return exitFailed
+	case errors.As(err, &refused):
+		return remoteCode(refused)
 	}
 	return exitErrored
 }
@@ -116,5 +120,5 @@ func (a *app) hint(cmd *cobra.Command, err error) string {
 		}
 		return "hint: is Docker running? is this user in the group docker? DOCKER_HOST names an engine elsewhere"
 	}
-	return ""
+	return remoteHint(err)
 }

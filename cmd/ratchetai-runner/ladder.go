@@ -26,6 +26,7 @@ type controls interface {
 type ladder struct {
 	session controls
 	stay    bool         // after an interrupt, somebody can tell the agent what to do
+	distant bool         // a runner elsewhere drives it, for a task
 	say     func(string) // must not block
 
 	mu    sync.Mutex
@@ -44,11 +45,18 @@ func (l *ladder) signal(sig os.Signal) {
 		l.interrupt()
 	case 2:
 		l.session.End(event.Cancelled, reason(sig))
-		l.say("ending the session; Ctrl-C kills it")
+		l.say(l.either("ending the session; Ctrl-C kills it", "ending the task; Ctrl-C stops watching"))
 	case 3:
 		l.session.Kill(event.Cancelled, reason(sig))
-		l.say("killed")
+		l.say(l.either("killed", "no longer watched"))
 	}
+}
+
+func (l *ladder) either(here, distant string) string {
+	if l.distant {
+		return distant
+	}
+	return here
 }
 
 func (l *ladder) interrupt() {

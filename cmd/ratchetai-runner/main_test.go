@@ -4,10 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +36,17 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("RATCHETAI_STATE_DIR", filepath.Join(e.WorkDir, "state"))
+			p := newPlane()
+			e.Defer(p.Close)
+			e.Values[planeKey{}] = p
+			e.Setenv("PLANE", p.URL)
+			e.Setenv("HTTPS", strings.Replace(p.URL, "http:", "https:", 1))
+			other, secure := httptest.NewServer(http.NotFoundHandler()), httptest.NewTLSServer(p)
+			secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+			e.Defer(other.Close)
+			e.Defer(secure.Close)
+			e.Setenv("NOPLANE", other.URL)
+			e.Setenv("TLS", secure.URL)
 			e.Setenv("DOCKER_HOST", "unix://"+filepath.Join(e.WorkDir, "no-engine.sock"))
 			for _, dir := range []string{"home", "ws"} {
 				if err := os.Mkdir(filepath.Join(e.WorkDir, dir), 0o755); err != nil {
@@ -42,9 +58,13 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   exits,
 			"session": writeSession,
+			"plane":   planeCmd(func(ts *testscript.TestScript) *plane { return ts.Value(planeKey{}).(*plane) }),
 		},
 	})
 }
+
+// planeKey is where a script's control plane is kept.
+type planeKey struct{}
 
 // exits CODE ARGS... runs the program and checks its exit code.
 func exits(ts *testscript.TestScript, neg bool, args []string) {

@@ -1,0 +1,84 @@
+package term
+
+import (
+	"io"
+	"strings"
+)
+
+// columnMin is what no column of a table is cut below, in cells.
+const columnMin = 8
+
+// Cell is one field of a table. Text may be anything; Level colours it.
+type Cell struct {
+	Text  string
+	Level Level
+}
+
+// Cells are plain fields.
+func Cells(texts ...string) []Cell {
+	row := make([]Cell, len(texts))
+	for i, t := range texts {
+		row[i].Text = t
+	}
+	return row
+}
+
+// Table prints rows of the same length below a head, in columns. On a terminal of so
+// many cells, the widest columns are cut until a row fits; elsewhere nothing is.
+func Table(s Stream, width int, head []string, rows ...[]Cell) error {
+	all := append([][]Cell{Cells(head...)}, rows...)
+	widths := make([]int, len(head))
+	for _, row := range all {
+		for i := range row {
+			row[i].Text = Line(row[i].Text)
+			widths[i] = max(widths[i], cells(row[i].Text))
+		}
+	}
+	if s.Terminal {
+		narrow(widths, width)
+	}
+	styles := map[Level]style{OK: green, Warn: yellow, Fail: red}
+	var b strings.Builder
+	for n, row := range all {
+		var line []seg
+		for i, c := range row {
+			st := styles[c.Level]
+			if n == 0 {
+				st = dim
+			}
+			text := fit(c.Text, widths[i])
+			line = append(line, seg{st, text}, seg{plain, strings.Repeat(" ", widths[i]-cells(text)+tableGap)})
+		}
+		b.WriteString(trimRight(line, s.Color) + "\n")
+	}
+	_, err := io.WriteString(s.W, b.String())
+	return err
+}
+
+// trimRight renders a row without the blanks at its end.
+func trimRight(line []seg, color bool) string {
+	for len(line) > 0 && strings.TrimSpace(line[len(line)-1].text) == "" {
+		line = line[:len(line)-1]
+	}
+	return render(line, color)
+}
+
+// narrow makes the widest columns narrower until all fit.
+func narrow(widths []int, most int) {
+	total := tableGap * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	for ; total > most; total-- {
+		widest := 0
+		for i, w := range widths {
+			if w >= widths[widest] { // of two, the one further right
+				widest = i
+			}
+		}
+		if widths[widest] <= columnMin {
+			return
+		}
+		widths[widest]--
+	}
+}
