@@ -37,10 +37,10 @@ const (
 
 var (
 	taskMoves = map[State][]State{
-		Queued:   {Assigned, Finished},
+		Queued:   {Assigned, Finished, Running}, // Running: a lost session is back
 		Assigned: {Running, Queued, Finished},
 		Running:  {Queued, Finished},
-		Finished: {Queued, Finished}, // retry; a late report of a lost session
+		Finished: {Queued, Finished, Running}, // retry; a late report of a lost session
 	}
 	sessionMoves = map[SessionState][]SessionState{
 		Offered:  {Accepted, Active, Ended, Declined, Returned, Gone},
