@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	dbsql "database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/store/sql"
+	"github.com/sprawlto/ratchetai-runner/internal/task"
+)
+
+// commandsMax is how many commands of a session may wait for its runner.
+const commandsMax = 1000
+
+// AddCommand queues a command for an open session. With an ID that the session has already, it
+// returns that one and added is false. ErrConflict if the session has ended.
+func (s *Store) AddCommand(ctx context.Context, session string, c api.NewCommand, by string, now time.Time) (cmd api.Command, added bool, err error) {
+	if c.ID == "" {
+		c.ID = uuid.NewString()
+	}
+	body, err := json.Marshal(c)
+	if err != nil {
+		return cmd, false, fmt.Errorf("command: %w", err)
+	}
+	err = s.write(ctx, len(body), func(ctx context.Context, q *sql.Queries) error {
+		row, err := q.Session(ctx, session)
+		if err != nil {
+			return err
+		}
+		known, err := q.Command(ctx, row.Key, c.ID)
+		if err == nil {
+			cmd, err = toCommand(session, known)
+			return err
+		}
+		if !errors.Is(err, dbsql.ErrNoRows) {
+			return err
+		}
+		if !task.SessionState(row.State).Open() {
+			return fmt.Errorf("%w: it is %s", ErrConflict, row.State)
+		}
+		if row.Commands-row.CommandsAcked >= commandsMax {
+			return fmt.Errorf("%w: %d commands wait for its runner already", ErrConflict, commandsMax)
+		}
+		seq, err := q.CountCommand(ctx, row.Key)
+		if err != nil {
+			return err
+		}
+		p := sql.InsertCommandParams{Session: row.Key, Seq: seq, ID: c.ID, CreatedAt: nanos(now), CreatedBy: by, Body: body}
+		if err := q.InsertCommand(ctx, p); err != nil {
+			return err
+		}
+		added = true
+		cmd, err = toCommand(session, sql.Command(p))
+		return err
+	})
+	if err != nil {
+		return api.Command{}, false, fmt.Errorf("session %s: command: %w", session, err)
+	}
+	return cmd, added, nil
+}
+
+// Commands returns those of a session after number after, at most limit.
+func (s *Store) Commands(ctx context.Context, session string, after int64, limit int) ([]api.Command, error) {
+	key, err := s.read.SessionKey(ctx, session)
+	if err != nil {
+		return nil, fmt.Errorf("session %s: commands: %w", session, understand(s.dir, err))
+	}
+	rows, err := s.read.Commands(ctx, key.Key, after, pageSize(limit))
+	if err != nil {
+		return nil, fmt.Errorf("session %s: commands: %w", session, err)
+	}
+	list := make([]api.Command, len(rows))
+	for i, r := range rows {
+		if list[i], err = toCommand(session, r); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func toCommand(session string, r sql.Command) (api.Command, error) {
+	var c api.NewCommand
+	if err := json.Unmarshal(r.Body, &c); err != nil {
+		return api.Command{}, fmt.Errorf("command %s: %w", r.ID, err)
+	}
+	return api.Command{
+		Session: session, Seq: r.Seq, ID: r.ID, Kind: c.Kind, Text: c.Text, Priority: c.Priority, Answer: c.Answer,
+		CreatedAt: at(r.CreatedAt), CreatedBy: r.CreatedBy,
+	}, nil
+}
+
+// AckCommands records that the runner has journalled commands up to number acked. A number that is
+// known already, or of no command, changes nothing.
+func (s *Store) AckCommands(ctx context.Context, session string, acked int64) error {
+	err := s.write(ctx, 0, func(ctx context.Context, q *sql.Queries) error {
+		_, err := q.AckCommands(ctx, acked, session)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("session %s: commands: %w", session, err)
+	}
+	return nil
+}
