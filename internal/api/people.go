@@ -111,7 +111,9 @@ type Runner struct {
 	Workspaces []Workspace `json:"workspaces,omitempty"`
 	Agents     []Agent     `json:"agents,omitempty"`
 	Health     Health      `json:"health"`
-	Device     string      `json:"device"` // id of its token
+	// LostAfterMS is as in Sync.
+	LostAfterMS int64  `json:"lost_after_ms,omitempty"`
+	Device      string `json:"device"` // id of its token
 }
 
 // Runners is GET /api/v1/runners.

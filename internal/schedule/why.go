@@ -1,0 +1,232 @@
+package schedule
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/task"
+)
+
+// Why says in words what a queued task waits for; empty if it is not queued, or just now
+// being assigned.
+func (d *Dispatcher) Why(_ context.Context, t task.Task) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.queue.byID[t.ID]
+	if e == nil {
+		return ""
+	}
+	why, _ := d.why(e, time.Now())
+	return why
+}
+
+// why says what e waits for, by the runner that is nearest to taking it. stuck is true if
+// no runner could take it as things are, however long it waits.
+func (d *Dispatcher) why(e *entry, now time.Time) (words string, stuck bool) {
+	if e.due.After(now) {
+		return "not before " + clock(e.due, now), false
+	}
+	near, lacks, any := d.nearest(e, now, true)
+	away, missing, _ := d.nearest(e, now, false)
+	switch {
+	case near != nil && lacks >= lacksLogin:
+		return near.lacking(e, lacks), lacks < lacksPlace
+	case away != nil && missing > lacksLogin:
+		return away.awaySince(now), true
+	case !any:
+		return "no runner is connected", true
+	case near == nil:
+		return "no runner is named " + e.runner, true
+	}
+	return d.nobody(e, near, lacks), true
+}
+
+// nearest returns the runner that is nearest to taking e, of those that are connected or of
+// those that are not, and what it lacks; nil if e is for another one. any is true if there
+// is any such runner.
+func (d *Dispatcher) nearest(e *entry, now time.Time, connected bool) (near *runner, lacks lack, any bool) {
+	for _, r := range d.runners {
+		if r.connected(now) != connected {
+			continue
+		}
+		any = true
+		l := r.fit(e, now)
+		if l == lacksName {
+			continue
+		}
+		if near == nil || l > lacks || l == lacks && r.Name < near.Name {
+			near, lacks = r, l
+		}
+	}
+	return near, lacks, any
+}
+
+// lacking says what r lacks for e.
+func (r *runner) lacking(e *entry, l lack) string {
+	switch l {
+	case lacksLogin:
+		return fmt.Sprintf("%s on %s is %s", e.agent, r.Name, r.loginWords(e.agent))
+	case lacksHealth:
+		if len(r.Health.Reasons) > 0 {
+			return r.Name + " " + r.Health.Reasons[0]
+		}
+		return r.Name + " takes no tasks"
+	case lacksConsent:
+		return fmt.Sprintf("%s declined it: %s", r.Name, cmp.Or(r.declined[e.id].reason, "it did not say why"))
+	case lacksPlace:
+		switch {
+		case r.Capacity <= 0:
+			return r.Name + " has no places"
+		case r.Capacity == 1:
+			return "the only place of " + r.Name + " is taken"
+		}
+		return fmt.Sprintf("all %d places of %s are taken", r.Capacity, r.Name)
+	case lacksTurn:
+		w, _ := r.find(e.workspace)
+		session, _ := r.holder(w)
+		if h := r.held[session]; h != nil && h.away(time.Now()) {
+			return fmt.Sprintf("workspace %s on %s is taken by session %s, which is away", w.Name, r.Name, session)
+		}
+		return fmt.Sprintf("workspace %s on %s is taken by %s", w.Name, r.Name, cmp.Or(prefixed("session ", session), "another task"))
+	}
+	return r.Name + " has room and is expected to ask for it"
+}
+
+func prefixed(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}
+
+func (r *runner) loginWords(agent string) string {
+	for _, a := range r.Agents {
+		if a.Kind == agent && a.Login == "expired" {
+			return "logged in no longer: its login has expired"
+		}
+	}
+	return "logged out"
+}
+
+func (r *runner) awaySince(now time.Time) string {
+	return r.Name + " is away since " + clock(r.SeenAt, now)
+}
+
+// nobody says what no connected runner has; near is the one that has the most of it.
+func (d *Dispatcher) nobody(e *entry, near *runner, l lack) string {
+	whom := "no runner"
+	if e.runner != "" {
+		whom = near.Name
+	}
+	has := func(what string) string {
+		if e.runner != "" {
+			return whom + " has no " + what
+		}
+		return whom + " has " + what
+	}
+	workspace := cmp.Or(prefixed("workspace ", e.workspace), "a default workspace")
+	if e.runner != "" {
+		workspace = cmp.Or(prefixed("workspace ", e.workspace), "default workspace")
+	}
+	switch l {
+	case lacksWorkspace:
+		return has(workspace)
+	case lacksLabel:
+		i := slices.IndexFunc(e.labels, func(l string) bool { return !slices.Contains(near.Labels, l) })
+		if e.runner == "" && d.hasLabel(e.labels[i]) {
+			return fmt.Sprintf("no runner has %s and label %s", workspace, e.labels[i])
+		}
+		return has("label " + e.labels[i])
+	}
+	return has(e.agent)
+}
+
+func (d *Dispatcher) hasLabel(label string) bool {
+	now := time.Now()
+	for _, r := range d.runners {
+		if r.connected(now) && slices.Contains(r.Labels, label) {
+			return true
+		}
+	}
+	return false
+}
+
+// clock is a time for people: of today without the date.
+func clock(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	if t.Year() == now.Year() && t.YearDay() == now.YearDay() {
+		return t.Format("15:04 MST")
+	}
+	return t.Format("2006-01-02 15:04 MST")
+}
+
+const (
+	// waitingAfter is how long a task is queued before it is in the inbox.
+	waitingAfter = time.Minute
+	// waitingMax bounds the tasks of which the inbox says so.
+	waitingMax = 100
+)
+
+// Waiting returns queued tasks that no connected runner could take as things are, with why,
+// as inbox items, oldest first, at most waitingMax. In the first minute after a start, in
+// which runners come back, there are none.
+func (d *Dispatcher) Waiting(context.Context) ([]api.InboxItem, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if now.Sub(d.begun) < waitingAfter {
+		return nil, nil
+	}
+	var items []api.InboxItem
+	for _, e := range d.queue.list {
+		if len(items) == waitingMax {
+			break
+		}
+		if now.Sub(e.due) < waitingAfter {
+			continue
+		}
+		if why, stuck := d.why(e, now); stuck {
+			items = append(items, api.InboxItem{
+				ID: "waiting-" + e.id, Kind: api.InboxWaiting, Since: e.due, Task: e.id, Title: e.name, Text: why,
+			})
+		}
+	}
+	slices.SortStableFunc(items, func(a, b api.InboxItem) int { return a.Since.Compare(b.Since) })
+	return items, nil
+}
+
+// Runners returns all runners, with who is connected, by name.
+func (d *Dispatcher) Runners(context.Context) ([]api.Runner, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	all := make([]api.Runner, 0, len(d.runners))
+	for _, r := range d.runners {
+		one := r.Runner
+		one.Connected, one.Running = r.connected(now), len(r.held)
+		if one.Connected {
+			one.SeenAt = now.Round(0).Add(-now.Sub(r.seen))
+		}
+		all = append(all, one)
+	}
+	slices.SortFunc(all, func(a, b api.Runner) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return all, nil
+}
+
+// Remove forgets a runner; see store.RemoveRunner.
+func (d *Dispatcher) Remove(ctx context.Context, id string) error {
+	if err := d.store.RemoveRunner(ctx, id); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r := d.runners[id]; r != nil {
+		r.silent()
+		delete(d.runners, id)
+	}
+	return nil
+}
