@@ -49,12 +49,15 @@ func startControlPlane(ctx context.Context, c controlPlaneConfig) (*controlPlane
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen: %w", err), db.Close())
 	}
-	dispatcher := schedule.New(db, c.Log)
+	dispatcher, err := schedule.New(ctx, db, c.Log, nil)
+	if err != nil {
+		return nil, errors.Join(err, l.Close(), db.Close())
+	}
 	cp := &controlPlane{URL: c.Public, done: make(chan error, 1)}
 	if cp.URL == nil {
 		cp.URL = listenURL(l.Addr(), c.Certificate != nil)
 	}
-	dispatching := make(chan error, 1) // one, when the dispatcher has ended
+	dispatching := make(chan struct{}) // closed when the dispatcher has ended
 	cp.Server = server.New(server.Config{
 		Store: db, Dispatcher: dispatcher, Log: c.Log, Version: c.Version, Public: c.Public,
 	})
@@ -63,12 +66,8 @@ func startControlPlane(ctx context.Context, c controlPlaneConfig) (*controlPlane
 	running, stopDispatcher := context.WithCancel(context.WithoutCancel(ctx))
 	maintained := make(chan struct{})
 	go func() {
-		err := dispatcher.Run(running)
-		cp.stop()
-		if running.Err() != nil {
-			err = nil // it was told to
-		}
-		dispatching <- err
+		defer close(dispatching)
+		dispatcher.Run(running)
 	}()
 	go func() { defer close(maintained); cp.Server.Maintain(ctx, c.Retention) }()
 	go func() {
@@ -76,7 +75,8 @@ func startControlPlane(ctx context.Context, c controlPlaneConfig) (*controlPlane
 		cp.stop()
 		stopDispatcher()
 		<-maintained
-		cp.done <- errors.Join(err, <-dispatching, db.Close())
+		<-dispatching
+		cp.done <- errors.Join(err, db.Close())
 	}()
 	return cp, nil
 }
