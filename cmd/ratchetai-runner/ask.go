@@ -18,10 +18,11 @@ import (
 // view feeds it (entry, prompt), the keyboard or stdin answers (line, json). It is
 // safe for concurrent use.
 type asker struct {
-	answer func(a event.Answer, stay bool) error
-	stay   bool         // after a stop, somebody can tell the agent what to do
-	say    func(string) // must not block
-	now    func() time.Time
+	answer  func(a event.Answer, stay bool) error
+	distant bool         // a runner elsewhere keeps the rules
+	stay    bool         // after a stop, somebody can tell the agent what to do
+	say     func(string) // must not block
+	now     func() time.Time
 
 	mu      sync.Mutex
 	open    []event.AskOpened // oldest first; the first is the one that is answered
@@ -57,6 +58,13 @@ func (a *asker) entry(e journal.Entry) {
 	a.open = slices.DeleteFunc(a.open, func(o event.AskOpened) bool { return o.Ask == closed })
 }
 
+// forget drops what is open: another session comes.
+func (a *asker) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open, a.shown, a.answers = nil, "", nil
+}
+
 // prompt returns the ask to be answered next and how, once for each.
 func (a *asker) prompt() (o event.AskOpened, how string, ok bool) {
 	a.mu.Lock()
@@ -85,7 +93,10 @@ func (a *asker) keys(o event.AskOpened) string {
 	}
 	keys := []string{"y: allow"}
 	if slices.Contains(o.Options, event.DecideSession) {
-		keys = append(keys, "a: allow the same for the session", "A: always")
+		keys = append(keys, "a: allow the same for the session")
+		if !a.distant {
+			keys = append(keys, "A: always")
+		}
 	}
 	keys = append(keys, "n [why]: deny", "s: deny and stop")
 	if o.Editable {

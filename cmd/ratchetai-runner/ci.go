@@ -3,11 +3,11 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
+	"iter"
 	"os"
 
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/journal"
-	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/internal/term"
 )
 
@@ -29,13 +29,13 @@ func (a *app) stopCommands(view viewFlags) (resume func()) {
 
 // stepSummary appends the session to the page that GitHub Actions shows of the
 // job, if there is one.
-func (a *app) stepSummary(store *runner.Store, id string) error {
+func (a *app) stepSummary(entries iter.Seq2[journal.Entry, error], id string) error {
 	path := a.getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {
 		return nil
 	}
 	var s term.Summary
-	for e, err := range journal.Read(store.Journal(id), 1) {
+	for e, err := range entries {
 		if err != nil {
 			return err
 		}

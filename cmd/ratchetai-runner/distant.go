@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,24 +18,36 @@ import (
 // distantMax is how long one command to a distant session may take.
 const distantMax = 10 * time.Second
 
-// distant is a session that a runner elsewhere drives, as the keyboard and the ladder
-// know sessions. It is safe for concurrent use.
+// errNobody: there is no agent to be told something.
+var errNobody = errors.New("no session runs at the moment")
+
+// distant is the session that a runner elsewhere drives for a task, as the keyboard and the
+// ladder know sessions. It is safe for concurrent use.
 type distant struct {
-	ctx           context.Context // of the view: the keyboard and the ladder have none
-	client        *api.Client
-	session, task string
-	raw           bool   // with the vendor's lines
-	leave         func() // ends the view
+	ctx    context.Context // of the view: the keyboard and the ladder have none
+	client *api.Client
+	task   string
+	raw    bool // with the vendor's lines
+	say    func(string)
+	leave  func() // ends the view
+	id     atomic.Value
 }
+
+// setSession says which session runs; "" for none.
+func (d *distant) setSession(id string) { d.id.Store(id) }
 
 // send is a command with an id of its own, so that trying again is harmless.
 func (d *distant) send(n api.NewCommand) (string, error) {
+	session, _ := d.id.Load().(string)
+	if session == "" {
+		return "", errNobody
+	}
 	ctx, cancel := context.WithTimeout(d.ctx, distantMax)
 	defer cancel()
 	n.ID = uuid.NewString()
-	cmd, err := d.client.Command(ctx, d.session, n)
+	cmd, err := d.client.Command(ctx, session, n)
 	if err != nil && api.Transient(err) && ctx.Err() == nil {
-		cmd, err = d.client.Command(ctx, d.session, n)
+		cmd, err = d.client.Command(ctx, session, n)
 	}
 	return cmd.ID, err
 }
@@ -50,7 +63,7 @@ func (d *distant) Withdraw() (string, error) {
 }
 
 // Interrupt implements controls. Where nobody could tell the agent what to do instead,
-// the task ends.
+// or none runs, the task ends.
 func (d *distant) Interrupt(stay bool) error {
 	if !stay {
 		return d.cancel()
@@ -60,7 +73,11 @@ func (d *distant) Interrupt(stay bool) error {
 }
 
 // End implements controls.
-func (d *distant) End(event.Outcome, string) { _ = d.cancel() }
+func (d *distant) End(event.Outcome, string) {
+	if err := d.cancel(); err != nil {
+		d.say("not cancelled: " + err.Error())
+	}
+}
 
 // Kill implements controls: nothing here can kill what runs elsewhere, so it is left.
 func (d *distant) Kill(event.Outcome, string) { d.leave() }
@@ -80,12 +97,11 @@ func (d *distant) answer(a event.Answer, _ bool) error {
 	return err
 }
 
-// events are the session's, as in a journal, to its last; broken is told about streams
-// that broke.
-func (d *distant) events(say func(string)) iter.Seq2[journal.Entry, error] {
+// events are those of a session, as in a journal, to its last.
+func (d *distant) events(session string) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
-		f := api.Follow{Raw: d.raw, Broken: func(err error) { say("the stream broke and is opened again: " + err.Error()) }}
-		for e, err := range d.client.Events(d.ctx, d.session, f) {
+		f := api.Follow{Raw: d.raw, Broken: func(err error) { d.say(err.Error() + "; trying again") }}
+		for e, err := range d.client.Events(d.ctx, session, f) {
 			if !yield(entryOf(e), err) {
 				return
 			}

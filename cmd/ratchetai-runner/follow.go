@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,168 +14,167 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/journal"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
-	"github.com/sprawlto/ratchetai-runner/internal/term"
 )
+
+// taskPause is how often a task is looked at that waits for its session.
+const taskPause = 300 * time.Millisecond
 
 // follower shows a task of a control plane to its end, session after session, and lets the
 // person take part as in run.
+//
+//	task without a session: wait ──┐
+//	its newest session:     show ──┴─> one goroutine -> sink -> stdout, stderr
 type follower struct {
-	app     *app
-	client  *api.Client
-	view    viewFlags
-	stdin   bool // is free for messages and answers
-	task    task.Task
-	why     string // as it was shown last
-	signals chan os.Signal
-	steps   int // signals while no session ran
+	*watch
+	client *api.Client
+	task   task.Task
+	far    *distant
+	ladder *ladder
+	why    string // as it was shown last
+	away   bool   // the control plane did not answer last time
 }
 
 // followTask shows t until it has finished. Its error is the outcome, or errDetached if
 // the person gave up on that.
 func (a *app) followTask(ctx context.Context, client *api.Client, t task.Task, view viewFlags, stdinUsed bool) error {
 	ignorePipe()
-	f := &follower{app: a, client: client, view: view, stdin: !stdinUsed, task: t, signals: make(chan os.Signal, 4)}
-	signal.Notify(f.signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(f.signals)
-	f.note("task " + t.ID)
-	for shown := ""; ; {
-		t, err := f.wait(ctx, shown)
-		if err != nil {
-			return err
-		}
-		if t.Session == "" || t.Session == shown {
-			f.finished(t)
-			return ended(t.Outcome)
-		}
-		shown = t.Session
-		end, err := f.session(ctx, t)
-		if err != nil {
-			return err
-		}
-		if end != "" && !again(t, end) {
-			return ended(end)
-		}
-	}
-}
-
-// again reports that a task goes on after a session that ended so.
-func again(t task.Task, outcome event.Outcome) bool {
-	return task.After(t.Spec, t.Attempts, outcome, "").State == task.Queued
-}
-
-// wait returns the task when it has another session than shown, or has finished.
-func (f *follower) wait(ctx context.Context, shown string) (task.Task, error) {
-	tick := time.NewTicker(taskPause)
-	defer tick.Stop()
-	for {
-		t, err := f.client.Task(ctx, f.task.ID)
-		switch {
-		case err != nil && !api.Transient(err):
-			return f.task, err
-		case err != nil:
-			f.say("control plane: " + err.Error() + "; trying again")
-		default:
-			f.task = t.Task
-			if t.State == task.Finished || t.Session != "" && t.Session != shown {
-				return t.Task, nil
-			}
-			f.waits(t.Task)
-		}
-		select {
-		case <-f.signals:
-			if err := f.giveUp(ctx); err != nil {
-				return f.task, err
-			}
-		case <-tick.C:
-		case <-ctx.Done():
-			return f.task, ctx.Err()
-		}
-	}
-}
-
-// giveUp cancels the task at the first signal and leaves it alone at the second.
-func (f *follower) giveUp(ctx context.Context) error {
-	if f.steps++; f.steps > 1 {
-		f.say("the task is left as it is: " + name + " task show " + short(f.task.ID))
-		return errDetached
-	}
-	if _, err := f.client.CancelTask(ctx, f.task.ID); err != nil {
-		f.say("not cancelled: " + err.Error() + "; Ctrl-C again leaves the task as it is")
-	}
-	return nil
-}
-
-// waits shows once what the task waits for.
-func (f *follower) waits(t task.Task) {
-	if t.Why != "" && t.Why != f.why {
-		f.note(taskNow(t))
-	}
-	f.why = t.Why
-}
-
-// finished shows the end of a task that no session's last event told.
-func (f *follower) finished(t task.Task) {
-	if f.view.json {
-		f.say("task " + taskNow(t))
-		return
-	}
-	data, err := json.Marshal(event.SessionFinished{Outcome: t.Outcome, Reason: t.Reason})
-	if err != nil {
-		return
-	}
-	w := f.watch("")
-	w.sink.entry(journal.Entry{Time: time.Now(), Type: string(event.TypeSessionFinished), Data: data})
-	w.sink.close()
-}
-
-func (f *follower) watch(session string) *watch { return f.app.newWatch(nil, session, f.view) }
-
-func (f *follower) note(text string) {
-	w := f.watch("")
-	w.note(text)
-	w.sink.close()
-}
-
-func (f *follower) say(text string) {
-	w := f.watch("")
-	w.sink.say(term.Line(text))
-	w.sink.close()
-}
-
-// session shows the newest session of t to its end, and returns its outcome; none if it
-// ended without saying one.
-func (f *follower) session(ctx context.Context, t task.Task) (event.Outcome, error) {
-	s, err := f.client.Session(ctx, t.Session)
-	if err != nil {
-		return "", err
-	}
-	w := f.watch(s.ID)
-	w.keyboard, w.asks = f.stdin, t.Permissions != "allow"
-	w.note("session " + s.ID + " on " + s.RunnerName)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	far := &distant{ctx: ctx, client: f.client, session: s.ID, task: t.ID, raw: f.view.json, leave: func() { cancel(errDetached) }}
-	l := &ladder{session: far, say: w.say, distant: true}
-	w.asker = &asker{answer: far.answer, say: w.say, now: time.Now}
-	defer w.listen(l)()
+
+	w := a.newWatch(nil, "", view)
+	w.keyboard, w.asks = !stdinUsed, t.Permissions == "ask"
+	far := &distant{ctx: ctx, client: client, task: t.ID, raw: view.json, say: w.say, leave: func() { cancel(errDetached) }}
+	f := &follower{watch: w, client: client, task: t, far: far, ladder: &ladder{session: far, say: w.say, distant: true}}
+	w.asker = &asker{answer: far.answer, say: w.say, now: time.Now, distant: true}
+	w.note("task " + t.ID)
+	defer w.listen(f.ladder)()
 	go func() {
 		for {
 			select {
-			case sig := <-f.signals:
-				l.signal(sig)
+			case sig := <-signals:
+				f.ladder.signal(sig)
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
-	err = w.show(far.events(w.say))
-	switch {
-	case errors.Is(err, api.ErrNoEnd):
-		return "", nil
-	case err != nil:
-		return "", err
-	case w.outcome == "" && ctx.Err() != nil:
-		return "", context.Cause(ctx)
+	return f.run(ctx)
+}
+
+func (f *follower) run(ctx context.Context) error {
+	for shown := ""; ; {
+		if err := f.wait(ctx, shown); err != nil {
+			return err
+		}
+		if f.task.Session == "" || f.task.Session == shown {
+			return f.finished()
+		}
+		shown = f.task.Session
+		err := f.session(ctx, shown)
+		switch {
+		case errors.Is(err, api.ErrNoEnd): // declined, given back or lost
+		case err != nil:
+			return err
+		case f.outcome == "": // ctx has ended
+			return context.Cause(ctx)
+		case task.After(f.task.Spec, f.task.Attempts, f.outcome, "").State == task.Finished:
+			return ended(f.outcome)
+		}
 	}
-	return w.outcome, nil
+}
+
+// wait returns when the task has another session than shown, or has finished.
+func (f *follower) wait(ctx context.Context, shown string) error {
+	show := time.NewTicker(tick)
+	defer show.Stop()
+	defer f.sink.close()
+	var look <-chan time.Time // nil: at once
+	for {
+		if look == nil {
+			if known, err := f.look(ctx, shown); known || err != nil {
+				return err
+			}
+			look = time.After(taskPause)
+		}
+		select {
+		case <-look:
+			look = nil
+		case text := <-f.said:
+			f.sink.say(text)
+		case text := <-f.typed:
+			f.sink.input(text)
+		case <-show.C:
+			f.sink.tick()
+		case <-ctx.Done():
+			f.drain()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// look asks for the task, and reports whether there is something new.
+func (f *follower) look(ctx context.Context, shown string) (known bool, err error) {
+	t, err := f.client.Task(ctx, f.task.ID)
+	switch {
+	case err != nil && ctx.Err() == nil && !api.Transient(err):
+		return false, err
+	case err != nil:
+		if !f.away && ctx.Err() == nil {
+			f.sink.say(err.Error() + "; trying again")
+		}
+		f.away = true
+		return false, nil
+	}
+	f.task, f.away = t.Task, false
+	if t.State == task.Finished || t.Session != "" && t.Session != shown {
+		return true, nil
+	}
+	if now := taskNow(t.Task); now != f.why {
+		f.why = now
+		f.sink.waits(now)
+	}
+	return false, nil
+}
+
+// finished shows the end of a task that no session's last event told.
+func (f *follower) finished() error {
+	if f.view.json {
+		f.sink.say("task " + short(f.task.ID) + ": " + taskNow(f.task))
+		return ended(f.task.Outcome)
+	}
+	data, err := json.Marshal(event.SessionFinished{Outcome: f.task.Outcome, Reason: f.task.Reason})
+	if err != nil {
+		return err
+	}
+	f.sink.entry(journal.Entry{Seq: 1, Time: time.Now(), Type: string(event.TypeSessionFinished), Data: data})
+	f.sink.close()
+	return ended(f.task.Outcome)
+}
+
+// session shows one session to its end; f.outcome is its outcome then.
+func (f *follower) session(ctx context.Context, id string) error {
+	s, err := f.client.Session(ctx, id)
+	if err != nil {
+		return err
+	}
+	f.id, f.next, f.outcome = s.ID, 1, ""
+	f.sink = f.app.newSink(s.ID, f.view)
+	f.asker.forget()
+	text := fmt.Sprintf("session %s on %s", s.ID, s.RunnerName)
+	if s.Attempt > 1 {
+		text += fmt.Sprintf(", attempt %d", s.Attempt)
+	}
+	f.note(text)
+	f.far.setSession(s.ID)
+	defer f.far.setSession("")
+	if err := f.show(f.far.events(s.ID)); err != nil {
+		return err
+	}
+	if err := f.app.stepSummary(f.far.events(s.ID), s.ID); err != nil {
+		f.app.log.WithError(err).Warn("the job's summary cannot be written")
+	}
+	return nil
 }

@@ -63,11 +63,11 @@ func (l *ladder) interrupt() {
 	err := l.session.Interrupt(l.stay)
 	switch {
 	case err != nil:
-		l.say("not interrupted: " + err.Error() + "; Ctrl-C again ends the session")
+		l.say("not interrupted: " + err.Error() + l.either("; Ctrl-C again ends the session", "; Ctrl-C again ends the task"))
 	case l.stay:
-		l.say("interrupted: type what to do instead, or press Ctrl-C again to end the session")
+		l.say("interrupted: type what to do instead, or press Ctrl-C again to end the " + l.either("session", "task"))
 	default:
-		l.say("interrupted: the agent stops and the session ends; Ctrl-C again if it does not")
+		l.say(l.either("interrupted: the agent stops and the session ends; Ctrl-C again if it does not", "ending the task; Ctrl-C again if it does not end"))
 	}
 }
 

@@ -36,6 +36,7 @@ type plane struct {
 	Audit    []api.AuditEntry
 	Add      task.Task              // what becomes of a task that is added
 	Events   map[string][]api.Event // by session
+	Lost     map[string]string      // sessions that are lost when they were read -> the next one
 	changes  []string
 	cut      bool // the first stream is cut in the middle
 }
@@ -57,7 +58,7 @@ func (p *plane) load(data []byte) error {
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.Tasks, p.Inbox, p.Runners, p.Events, p.Add, p.changes = nil, nil, nil, nil, task.Task{}, nil
+	p.Tasks, p.Inbox, p.Runners, p.Events, p.Lost, p.Add, p.changes = nil, nil, nil, nil, nil, task.Task{}, nil
 	if err := json.Unmarshal(data, p); err != nil {
 		return err
 	}
@@ -155,6 +156,9 @@ func (p *plane) serveSession(w http.ResponseWriter, r *http.Request, parts []str
 			if n := len(all); n > 0 && all[n-1].Type == string(event.TypeSessionFinished) {
 				s.State = task.Ended
 			}
+			if p.Lost[id] != "" {
+				s.State = task.Gone
+			}
 			answer(w, s)
 		case parts[1] == "commands":
 			var c api.Command
@@ -179,6 +183,11 @@ func (p *plane) serveEvents(w http.ResponseWriter, r *http.Request, all []api.Ev
 			p.cut = false
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
+		}
+	}
+	for i, t := range p.Tasks {
+		if next := p.Lost[t.Session]; next != "" {
+			p.Tasks[i].Session = next
 		}
 	}
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
-// taskPause is how often a task is looked at that waits for its session.
-const taskPause = 300 * time.Millisecond
-
 // errNotBegun: a task has no session yet.
 var errNotBegun = errors.New("it has no session yet")
 
@@ -60,7 +57,7 @@ func (a *app) remoteLogs(ctx context.Context, c *api.Client, id string, follow, 
 		}
 	}
 	out := a.logSink(s.ID, asJSON)
-	f.Broken = func(err error) { out.say("the stream broke and is opened again: " + err.Error()) }
+	f.Broken = func(err error) { out.say(err.Error() + "; trying again") }
 	defer a.stopCommands(viewFlags{json: asJSON})()
 	defer out.close()
 	for e, err := range c.Events(ctx, s.ID, f) {

@@ -12,6 +12,7 @@ import (
 // sink shows a session's journal. It is used by one goroutine.
 type sink interface {
 	entry(e journal.Entry) // in order; below skip they are only taken in
+	waits(text string)     // what a session that has not begun waits for
 	note(text string)      // what the runner has to say and nobody needs to read
 	say(text string)
 	input(text string) // what the person is typing
@@ -61,6 +62,7 @@ func (h *humanSink) prompt(o event.AskOpened, how string) {
 	h.printer.Prompt(how)
 }
 
+func (h *humanSink) waits(text string) { h.printer.Waits(text) }
 func (h *humanSink) note(text string)  { h.printer.Note(text) }
 func (h *humanSink) say(text string)   { h.printer.Say(text) }
 func (h *humanSink) input(text string) { h.printer.Input(text) }
@@ -83,6 +85,7 @@ func (j *jsonSink) entry(e journal.Entry) {
 	_, _ = j.out.Write(j.buf) // whoever reads may leave
 }
 
+func (j *jsonSink) waits(text string)              { j.say(text) }
 func (j *jsonSink) note(text string)               { j.say(text) }
 func (j *jsonSink) say(text string)                { fmt.Fprintf(j.err, "%s: %s\n", name, term.Line(text)) }
 func (j *jsonSink) input(string)                   {}

@@ -52,15 +52,18 @@ func (a *app) newWatch(store *runner.Store, id string, view viewFlags) *watch {
 		app: a, store: store, id: id, view: view, next: 1,
 		said: make(chan string, saidMax), typed: make(chan string, 16),
 	}
+	w.sink = a.newSink(id, view)
+	return w
+}
+
+func (a *app) newSink(session string, view viewFlags) sink {
 	if view.json {
-		w.sink = &jsonSink{out: a.Out, err: a.Err, session: id}
-		return w
+		return &jsonSink{out: a.Out, err: a.Err, session: session}
 	}
 	o := a.display()
 	o.Quiet = view.quiet
 	o.Live = o.Live && !view.quiet
-	w.sink = &humanSink{printer: term.New(o), quiet: view.quiet}
-	return w
+	return &humanSink{printer: term.New(o), quiet: view.quiet}
 }
 
 // skipTo shows entries from seq on only.
@@ -133,7 +136,7 @@ func (w *watch) drive(ctx context.Context, s session, signals <-chan os.Signal, 
 	if err != nil {
 		w.app.log.WithError(err).Warn("the session's journal cannot be read")
 	}
-	if err := w.app.stepSummary(w.store, w.id); err != nil {
+	if err := w.app.stepSummary(journal.Read(w.store.Journal(w.id), 1), w.id); err != nil {
 		w.app.log.WithError(err).Warn("the job's summary cannot be written")
 	}
 	if err := s.Left(); err != nil {

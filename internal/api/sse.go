@@ -39,7 +39,8 @@ type Follow struct {
 	Raw   bool   // with the vendor's lines
 	// Until is the number of the last event that is wanted; 0: the session's last.
 	Until uint64
-	// Broken is told why a stream broke, before it is opened again; it may be nil.
+	// Broken is told why a stream broke, before it is opened again, but not once more
+	// until events have come; it may be nil.
 	Broken func(error)
 }
 
@@ -63,10 +64,11 @@ func (c *Client) Events(ctx context.Context, session string, f Follow) iter.Seq2
 				yield(Event{}, err)
 				return
 			}
-			if failures++; s.After > before {
+			if s.After > before {
 				failures = 0
 			}
-			if err != nil && f.Broken != nil {
+			failures++
+			if err != nil && f.Broken != nil && failures == 1 {
 				f.Broken(err)
 			}
 			if !sleep(ctx, pause(failures)) {

@@ -75,6 +75,7 @@ func TestNothingWaitsToBeWritten(t *testing.T) {
 		"Prompt": func(p *Printer) { p.Prompt("x") },
 		"Say":    func(p *Printer) { p.Say("x") },
 		"Note":   func(p *Printer) { p.Note("x") },
+		"Waits":  func(p *Printer) { p.Waits("x") },
 		"Input":  func(p *Printer) { p.Input("x") },
 		"Tick":   func(p *Printer) { p.Tick() },
 		"Close":  func(p *Printer) { p.Event(time.Now(), event.MessageDelta{Text: "x"}); p.Close() },

@@ -128,6 +128,16 @@ func (p *Printer) Note(text string) {
 	p.flush()
 }
 
+// Waits shows what a session waits for that has not begun: in the status line, else as
+// a note.
+func (p *Printer) Waits(text string) {
+	if p.state.phase = Line(text); !p.o.Live {
+		p.Note(text)
+		return
+	}
+	p.Tick()
+}
+
 // Input shows what a person is typing in place of the status line; "" shows the
 // status line again.
 func (p *Printer) Input(text string) {
