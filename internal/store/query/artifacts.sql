@@ -3,7 +3,7 @@ SELECT a.* FROM artifacts a JOIN sessions s ON s.key = a.session WHERE s.id = @s
 
 -- name: PutArtifact :exec
 INSERT INTO artifacts (session, name, size, sha256, complete) VALUES (@session, @name, @size, @sha256, @complete)
-ON CONFLICT (session, name) DO UPDATE SET size = @size, sha256 = @sha256, complete = @complete;
+ON CONFLICT (session, name) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, complete = excluded.complete;
 
 -- name: ArtifactsWith :one
 SELECT COUNT(*) FROM artifacts WHERE sha256 = ? AND complete = 1;

@@ -3,7 +3,7 @@ SELECT name, password FROM owner WHERE id = 1;
 
 -- name: SetOwner :exec
 INSERT INTO owner (id, name, password) VALUES (1, @name, @password)
-ON CONFLICT (id) DO UPDATE SET name = @name, password = @password;
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, password = excluded.password;
 
 -- name: InsertToken :exec
 INSERT INTO tokens (id, kind, user, name, labels, sha256, created_at, expires_at, used_at, revoked_at)

@@ -12,7 +12,7 @@ SELECT COUNT(*) FROM tokens WHERE id = @id AND revoked_at = 0 AND (expires_at = 
 
 -- name: SaveRunner :exec
 INSERT INTO runners (id, device, seen_at, state) VALUES (@id, @device, @seen_at, @state)
-ON CONFLICT (id) DO UPDATE SET device = @device, seen_at = @seen_at, state = @state;
+ON CONFLICT (id) DO UPDATE SET device = excluded.device, seen_at = excluded.seen_at, state = excluded.state;
 
 -- name: DeleteRunner :execrows
 DELETE FROM runners WHERE id = ?;

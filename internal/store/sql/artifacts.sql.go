@@ -75,7 +75,7 @@ func (q *Queries) DeleteArtifacts(ctx context.Context, session int64) error {
 
 const putArtifact = `-- name: PutArtifact :exec
 INSERT INTO artifacts (session, name, size, sha256, complete) VALUES (?1, ?2, ?3, ?4, ?5)
-ON CONFLICT (session, name) DO UPDATE SET size = @size, sha256 = @sha256, complete = @complete
+ON CONFLICT (session, name) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, complete = excluded.complete
 `
 
 type PutArtifactParams struct {

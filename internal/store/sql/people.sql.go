@@ -152,7 +152,7 @@ func (q *Queries) RevokeToken(ctx context.Context, now int64, iD string) error {
 
 const setOwner = `-- name: SetOwner :exec
 INSERT INTO owner (id, name, password) VALUES (1, ?1, ?2)
-ON CONFLICT (id) DO UPDATE SET name = @name, password = @password
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, password = excluded.password
 `
 
 func (q *Queries) SetOwner(ctx context.Context, name string, password string) error {

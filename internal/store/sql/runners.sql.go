@@ -77,7 +77,7 @@ func (q *Queries) Runners(ctx context.Context) ([]Runner, error) {
 
 const saveRunner = `-- name: SaveRunner :exec
 INSERT INTO runners (id, device, seen_at, state) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (id) DO UPDATE SET device = @device, seen_at = @seen_at, state = @state
+ON CONFLICT (id) DO UPDATE SET device = excluded.device, seen_at = excluded.seen_at, state = excluded.state
 `
 
 type SaveRunnerParams struct {
