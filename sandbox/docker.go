@@ -33,8 +33,10 @@ type Docker struct {
 	api    *client.Client
 	starts chan struct{}
 
-	mu   sync.Mutex
-	cpus int // 0: not asked yet
+	mu       sync.Mutex
+	cpus     int // 0: not asked yet
+	own      ownMounts
+	ownKnown bool
 }
 
 // NewDocker returns the engine at host, such as unix:///var/run/docker.sock, or
@@ -145,7 +147,15 @@ func (d *Docker) Start(ctx context.Context, spec Spec) (Process, error) {
 func (d *Docker) startPrepared(ctx context.Context, spec Spec, cpus int, out *os.File) (*process, error) {
 	ctx, cancel := context.WithTimeout(ctx, startMax)
 	defer cancel()
-	created, err := d.create(ctx, plan(spec, cpus))
+	own, err := d.ownMounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	request := plan(spec, cpus)
+	if err := own.place(request, spec.State); err != nil {
+		return nil, fmt.Errorf("create sandbox %s: %w", spec.ID, err)
+	}
+	created, err := d.create(ctx, request)
 	if err != nil {
 		if errdefs.IsNotFound(err) {
 			return nil, fmt.Errorf("create sandbox %s from %s: %w", spec.ID, spec.Image, ErrNoImage)
