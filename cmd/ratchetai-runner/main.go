@@ -13,6 +13,7 @@
 //	serve        run the control plane
 //	doctor       say what on this machine keeps sessions from running well
 //	selftest     attack a sandbox from inside
+//	engine-proxy give a runner as much of the engine as sandboxes need
 //	version      print versions
 //	completion   print a completion script for a shell
 //
