@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -34,6 +35,8 @@ type Client struct {
 	base  *url.URL
 	token string
 	http  *http.Client
+
+	encoders sync.Pool // of zstd
 }
 
 // NewClient returns a client for the control plane at address, such as
@@ -134,7 +137,7 @@ func (c *Client) Send(ctx context.Context, method, path string, header http.Head
 		}
 		return nil, fmt.Errorf("control plane %s: %w", c.base.Redacted(), err)
 	}
-	if resp.Header.Get(HeaderProtocol) == "" && resp.StatusCode < 500 {
+	if resp.Header.Get(HeaderProtocol) == "" && !proxied(resp.StatusCode) {
 		resp.Body.Close()
 		return nil, fmt.Errorf("%s answers %s: %w", c.base.Redacted(), resp.Status, ErrNoControlPlane)
 	}
@@ -145,14 +148,24 @@ func (c *Client) Send(ctx context.Context, method, path string, header http.Head
 	return nil, readError(resp)
 }
 
+// proxied reports that a proxy before the control plane may answer with this.
+func proxied(status int) bool {
+	return status >= 500 || status == http.StatusRequestEntityTooLarge || status == http.StatusTooManyRequests
+}
+
 // readError makes an Error of an answer, which may be a proxy's.
 func readError(resp *http.Response) error {
 	var b ErrorBody
 	data, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if json.Unmarshal(data, &b) != nil || b.Error.Code == "" {
 		b.Error = Error{Code: CodeInternal, Message: "the answer was " + resp.Status}
-		if resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusGatewayTimeout {
+		switch resp.StatusCode {
+		case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
 			b.Error.Code = CodeUnavailable
+		case http.StatusRequestEntityTooLarge:
+			b.Error.Code = CodeTooLarge
+		case http.StatusTooManyRequests:
+			b.Error.Code = CodeTooMany
 		}
 	}
 	e := b.Error

@@ -49,6 +49,9 @@ const (
 type Sync struct {
 	Runner   string `json:"runner"`   // its lasting id
 	Instance string `json:"instance"` // of the process: the newest instance is the runner
+	// Seq is 1, 2, 3 … of the instance's reports. A runner gives a poll up when its state
+	// changes, so that an older report may arrive after a newer one: it is to be ignored.
+	Seq      int64  `json:"seq"`
 	Name     string `json:"name"`
 	Version  string `json:"version"`
 	Protocol int    `json:"protocol"`
