@@ -27,6 +27,9 @@ type Entry struct {
 	// RawJSON is the caller's word that Raw is one valid JSON value.
 	RawJSON bool
 
+	// Far is where Raw is, if it was too long to be read along (FollowFar). Append ignores it.
+	Far Far
+
 	Out int64  // stdout offset in bytes after the line that caused the entry; 0 if stdout did not cause it
 	Sum uint32 // CRC-32C of stdout up to Out; only kept if Out is set
 }

@@ -22,7 +22,7 @@ const maxDamagedPolls = 3
 func Read(dir string, from uint64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		poll := func() (<-chan struct{}, bool) { return nil, true }
-		follow(context.Background(), dir, from, "", poll, yield)
+		follow(context.Background(), reading{dir: dir, from: from}, poll, yield)
 	}
 }
 
@@ -32,7 +32,7 @@ func Read(dir string, from uint64) iter.Seq2[Entry, error] {
 func Follow(ctx context.Context, dir string, from uint64, until string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		poll := func() (<-chan struct{}, bool) { return nil, false }
-		follow(ctx, dir, from, until, poll, yield)
+		follow(ctx, reading{dir: dir, from: from, until: until}, poll, yield)
 	}
 }
 
@@ -40,25 +40,31 @@ func Follow(ctx context.Context, dir string, from uint64, until string) iter.Seq
 // type until (none if until is empty), when ctx ends, or when j is closed and everything has been read. It sees
 // new entries at once. It never delays Append: it reads the file at its own pace. An error is the last thing it yields.
 func (j *Journal) Follow(ctx context.Context, from uint64, until string) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		follow(ctx, j.dir, from, until, j.waiter, yield)
-	}
+	return j.FollowFar(ctx, from, until, 0)
+}
+
+// reading is what a reader wants of the journal in dir.
+type reading struct {
+	dir   string
+	from  uint64
+	until string
+	far   int64 // see FollowFar
 }
 
 // follow reads what is there and waits, until waiter says that nothing more can come. The channel that waiter returns
 // may be nil; then only polling helps.
-func follow(ctx context.Context, dir string, from uint64, until string,
-	waiter func() (changed <-chan struct{}, final bool), yield func(Entry, error) bool) {
-	f, err := openReader(dir)
+func follow(ctx context.Context, want reading, waiter func() (changed <-chan struct{}, final bool), yield func(Entry, error) bool) {
+	f, err := openReader(want.dir)
 	if err != nil {
 		yield(Entry{}, fmt.Errorf("read journal: %w", err))
 		return
 	}
 	defer f.Close()
 	s := newScanner(f, "")
+	s.far = want.far
 	for damaged := 0; ; {
 		changed, final := waiter() // before reading, so that no change is missed
-		goOn, err := deliver(ctx, s, from, until, yield)
+		goOn, err := deliver(ctx, s, want.from, want.until, yield)
 		if !goOn {
 			return
 		}

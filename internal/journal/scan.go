@@ -24,6 +24,7 @@ type scanner struct {
 	file    *os.File
 	r       *bufio.Reader
 	session string // every record must carry it; taken from the first record if empty
+	far     int64  // longer raw lines are not read; 0: all are
 
 	// The state after the last complete group.
 	mark Mark
@@ -107,7 +108,11 @@ func (s *scanner) record(from uint64) (r record, e *Entry, err error) {
 	if err != nil {
 		return r, nil, damaged(err)
 	}
-	if r.rawBytes > 0 {
+	switch {
+	case s.far > 0 && r.rawBytes > s.far:
+		entry.Far = Far{s.offset, r.rawBytes}
+		err = s.skipRaw(r.rawBytes)
+	case r.rawBytes > 0:
 		entry.Raw, err = s.raw(r.rawBytes)
 	}
 	return r, &entry, err
