@@ -43,6 +43,8 @@ func (s *Session) replay(dir string) error {
 			return s.recall(e.Data)
 		case t == event.TypeCommandQueued:
 			s.again(s.redo(e.Data))
+		case t == event.TypeCommandFailed && e.Raw == nil:
+			s.recallRefused(e.Data)
 		case t == event.TypeBudgetWarned, t == event.TypeSessionStopping:
 			d, err := event.Decode(t, e.Data)
 			if err != nil {
@@ -75,6 +77,7 @@ func (s *Session) redo(data []byte) agent.Step {
 		return agent.Step{}
 	}
 	c := d.(event.CommandQueued)
+	s.commands[c.Command] = true
 	if c.Kind == string(agent.End) {
 		s.ending = true
 	}

@@ -55,6 +55,9 @@ type Runner struct {
 
 // Task is what somebody wants done.
 type Task struct {
+	// ID is the session's, a UUID of version 7; empty: a new one. Its directory may
+	// be there (Store.Reserve).
+	ID        string
 	Title     string
 	Prompt    string
 	Kind      agent.Kind
@@ -89,6 +92,14 @@ type Task struct {
 	// RulesFile takes the rules for what is allowed always; absolute, or empty.
 	RulesFile string
 }
+
+// Stopped, as the cause of a context that ends while Start works, is how the session ends.
+type Stopped struct {
+	Outcome event.Outcome
+	Reason  string
+}
+
+func (s Stopped) Error() string { return s.Reason }
 
 // Start begins a session with t's prompt and returns when its agent runs. The
 // session goes on after ctx ends. When Start fails, the session and the reason
@@ -127,6 +138,10 @@ func (r *Runner) Start(ctx context.Context, t Task) (*Session, error) {
 		why := &stopped{outcome: event.Errored, reason: err.Error()}
 		if ctx.Err() != nil {
 			why = &stopped{outcome: event.Cancelled, reason: "cancelled before the agent ran"}
+			var said Stopped
+			if errors.As(context.Cause(ctx), &said) {
+				why = &stopped{outcome: said.Outcome, reason: said.Reason}
+			}
 		}
 		s.finish(end{stop: why}, nil)
 		return nil, fmt.Errorf("session %s: %w", rec.ID, err)
@@ -135,9 +150,12 @@ func (r *Runner) Start(ctx context.Context, t Task) (*Session, error) {
 }
 
 func record(t Task) Record {
-	id, _ := uuid.NewV7() // fails only without randomness, which panics first
+	if t.ID == "" {
+		id, _ := uuid.NewV7() // fails only without randomness, which panics first
+		t.ID = id.String()
+	}
 	rec := Record{
-		ID: id.String(), Title: t.Title, Created: time.Now().UTC(),
+		ID: t.ID, Title: t.Title, Created: time.Now().UTC(),
 		Agent: agent.Options{
 			Kind: t.Kind, Model: t.Model, Conversation: uuid.NewString(), BaseURL: t.BaseURL, MCP: t.MCP.Names(),
 			Permissions: t.Permissions, Attended: t.Attended,
@@ -170,6 +188,24 @@ func record(t Task) Record {
 	return rec
 }
 
+// Fail records a session of t that ended before it could begin, with notes before its
+// end, so that whoever follows it hears why.
+func (r *Runner) Fail(t Task, outcome event.Outcome, reason string, notes ...event.Data) error {
+	rec := record(t)
+	held, err := r.Store.create(rec)
+	if err != nil {
+		return err
+	}
+	s, err := r.open(rec, held)
+	if err != nil {
+		held.release()
+		return err
+	}
+	s.emit(notes...)
+	s.finish(end{stop: &stopped{outcome: outcome, reason: reason}}, nil)
+	return nil
+}
+
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	if r := []rune(line); len(r) > 60 {
@@ -188,7 +224,7 @@ func (r *Runner) open(rec Record, held *lock) (*Session, error) {
 	return &Session{
 		Record: rec, runner: r, journal: j, held: held, secrets: redact.New(),
 		adapter: agent.New(rec.Agent), meter: newMeter(rec.Budget), ctx: ctx, cancel: cancel, ended: make(chan struct{}),
-		asks: map[string]*openAsk{},
+		asks: map[string]*openAsk{}, commands: map[string]bool{},
 	}, nil
 }
 

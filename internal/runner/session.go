@@ -82,6 +82,8 @@ type Session struct {
 	left    error     // why the session was left without an end, if it was
 	asks    map[string]*openAsk
 
+	commands map[string]bool // ids of those that are in the journal
+
 	stopAt   time.Time   // when a dead runner journalled stop
 	graceEnd *time.Timer // of an agent that was told to finish
 }
@@ -101,6 +103,12 @@ func (s *Session) Left() error { <-s.ended; return s.left }
 // up to its last event or until ctx ends.
 func (s *Session) Events(ctx context.Context, from uint64) iter.Seq2[journal.Entry, error] {
 	return s.journal.Follow(ctx, from, string(event.TypeSessionFinished))
+}
+
+// EventsFar is Events without the raw lines of more than above bytes; see package
+// journal.
+func (s *Session) EventsFar(ctx context.Context, from uint64, above int64) iter.Seq2[journal.Entry, error] {
+	return s.journal.FollowFar(ctx, from, string(event.TypeSessionFinished), above)
 }
 
 // Message is Steer with agent.Next.
@@ -153,6 +161,7 @@ func (s *Session) command(c agent.Command) (string, error) {
 
 // do journals why, c and what the adapter makes of it as one group, then sends.
 func (s *Session) do(c agent.Command, why ...event.Data) (string, error) {
+	s.commands[c.ID] = true
 	queued := event.CommandQueued{Command: c.ID, Kind: string(c.Kind), Text: c.Text, Priority: string(c.Priority), Answer: c.Answer}
 	step := s.adapter.Do(c)
 	step.Events = slices.Concat(why, []event.Data{queued}, step.Events)

@@ -111,11 +111,14 @@ func (s *Session) settle() error {
 	if s.ending || s.stay || !s.adapter.Idle() {
 		return nil
 	}
-	return s.leave()
+	return s.leave(uuid.NewString())
 }
 
 // end interrupts the agent's turn and asks it to leave. s.mu is held.
-func (s *Session) end() error {
+func (s *Session) end() error { return s.endBy(uuid.NewString()) }
+
+// endBy is end as the command id.
+func (s *Session) endBy(id string) error {
 	s.stay = false
 	if s.ending || s.proc == nil {
 		return nil
@@ -125,16 +128,17 @@ func (s *Session) end() error {
 			return err
 		}
 	}
-	return s.leave()
+	return s.leave(id)
 }
 
-// leave asks the agent to end and sees to it that it does. s.mu is held.
-func (s *Session) leave() error {
+// leave asks the agent to end, as the command id, and sees to it that it does. s.mu is
+// held.
+func (s *Session) leave(id string) error {
 	if s.ending {
 		return nil
 	}
 	s.ending = true
-	if _, err := s.do(agent.Command{ID: uuid.NewString(), Kind: agent.End}); err != nil {
+	if _, err := s.do(agent.Command{ID: id, Kind: agent.End}); err != nil {
 		return err
 	}
 	go s.insist()

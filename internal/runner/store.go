@@ -79,6 +79,7 @@ const (
 //	helpers/                    of sandboxes that are no session's, while they run
 //	sessions/ID/session.json    Record
 //	           /lock            held by the runner that drives the session
+//	           /lease.json      of a control plane's session, until that has all of it (package connect)
 //	           /journal.ndjson  what happened
 //	           /result.json     a copy of its last event
 //	           /home/           the agent's home: its config and transcripts
@@ -137,11 +138,49 @@ func (s *Store) dir(id string) string { return filepath.Join(s.root, "sessions",
 // Journal returns the directory that package journal reads for session id.
 func (s *Store) Journal(id string) string { return s.dir(id) }
 
+// ID is the runner's: it owns its containers, and a control plane knows it by that.
+func (s *Store) ID() string { return s.runner }
+
+// LeaseFile is the file in a session's directory that keeps the directory before the
+// session is created. Its content is the caller's.
+const LeaseFile = "lease.json"
+
+// Reserve returns the directory for a session that is to be created under this id.
+func (s *Store) Reserve(id string) (string, error) {
+	if err := checkID(id); err != nil {
+		return "", err
+	}
+	return s.dir(id), os.MkdirAll(s.dir(id), 0o700)
+}
+
+// Reserved returns the ids of all sessions with a LeaseFile, oldest first.
+func (s *Store) Reserved() ([]string, error) {
+	ids, err := s.ids()
+	return slices.DeleteFunc(ids, func(id string) bool { return checkID(id) != nil || !s.reserved(id) }), err
+}
+
+func (s *Store) reserved(id string) bool {
+	_, err := os.Lstat(filepath.Join(s.dir(id), LeaseFile))
+	return err == nil
+}
+
+// checkID refuses an id from elsewhere that is no UUID in its usual form: it becomes a
+// path.
+func checkID(id string) error {
+	if u, err := uuid.Parse(id); err != nil || u.String() != id {
+		return fmt.Errorf("session id %.50q is no UUID", id)
+	}
+	return nil
+}
+
 // create makes r's directory and takes its lock.
 func (s *Store) create(r Record) (*lock, error) {
+	if err := checkID(r.ID); err != nil {
+		return nil, err
+	}
 	dir := s.dir(r.ID)
 	for _, d := range []string{dir, filepath.Join(dir, "home"), filepath.Join(dir, "sandbox")} {
-		if err := os.Mkdir(d, 0o700); err != nil {
+		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("create session %s: %w", r.ID, err)
 		}
 	}
@@ -217,7 +256,7 @@ func (s *Store) sweep() error {
 	for _, id := range ids {
 		info, serr := os.Stat(s.dir(id))
 		_, rerr := os.Stat(filepath.Join(s.dir(id), recordFile))
-		if errors.Is(rerr, fs.ErrNotExist) && serr == nil && time.Since(info.ModTime()) > time.Minute {
+		if errors.Is(rerr, fs.ErrNotExist) && serr == nil && !s.reserved(id) && time.Since(info.ModTime()) > time.Minute {
 			err = errors.Join(err, os.RemoveAll(s.dir(id)))
 		}
 	}
