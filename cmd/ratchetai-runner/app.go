@@ -68,7 +68,7 @@ func (a *app) root() *cobra.Command {
 	c.SetErr(a.Err)
 	c.PersistentFlags().BoolVar(&a.verbose, "verbose", false, "show all of the tools' output, of diffs and of the agent's stderr, and log what the runner does")
 	c.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default: ~/.config/ratchetai-runner/config.yaml)")
-	c.AddCommand(a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.loginCommand(), a.loginsCommand(),
+	c.AddCommand(a.runCommand(), a.attachCommand(), a.connectCommand(), a.sessionsCommand(), a.logsCommand(), a.loginCommand(), a.loginsCommand(),
 		a.taskCommand(), a.sendCommand(), a.interruptCommand(), a.answerCommand(), a.inboxCommand(), a.runnerCommand(),
 		a.tokenCommand("device", api.Devices), a.tokenCommand("token", api.Personal), a.auditCommand(),
 		a.serveCommand(), a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.doctorCommand(), a.selftestCommand(), a.versionCommand(), a.manCommand())

@@ -3,6 +3,7 @@
 //
 //	run          run one session now and follow it
 //	attach       take over a session whose runner is gone, or watch one
+//	connect      run the sessions of a control plane on this machine
 //	sessions     list, show and remove sessions: ls, show, rm
 //	logs         print what happened in a session
 //	login        log in with a vendor, for sessions only

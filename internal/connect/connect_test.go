@@ -1,0 +1,239 @@
+package connect
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
+	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/journal"
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
+	"github.com/sprawlto/ratchetai-runner/internal/task"
+	"github.com/sprawlto/ratchetai-runner/sandbox/sandboxtest"
+)
+
+func hexSum(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
+
+// lab is a machine with an engine, on which daemons come and go.
+type lab struct {
+	t      *testing.T
+	plane  *plane
+	state  string
+	dir    string
+	engine *sandboxtest.Fake
+	config func(*Config)
+}
+
+// newLab makes a machine whose claude answers every message with what reply returns. An empty
+// reply keeps it at work.
+func newLab(t *testing.T, reply func(text string) string) *lab {
+	l := &lab{t: t, plane: newPlane(t), state: t.TempDir(), dir: t.TempDir()}
+	claude := func(_ context.Context, in sandboxtest.Inside) int {
+		say := func(format string, a ...any) { fmt.Fprintf(in.Stdout, format+"\n", a...) }
+		stdin := bufio.NewReader(in.Stdin)
+		for {
+			data, err := stdin.ReadBytes('\n')
+			if err != nil {
+				return 0
+			}
+			var line map[string]any
+			if json.Unmarshal(data, &line) != nil {
+				continue
+			}
+			if line["type"] == "control_request" {
+				say(`{"type":"control_response","response":{"subtype":"success","request_id":%q}}`, line["request_id"])
+				switch line["request"].(map[string]any)["subtype"] {
+				case "end_session":
+					return 0
+				case "interrupt":
+					say(`{"type":"result","subtype":"error_during_execution","is_error":true,"terminal_reason":"aborted_streaming","session_id":"c"}`)
+				}
+				continue
+			}
+			text := fmt.Sprint(line["message"].(map[string]any)["content"])
+			say(`{"type":"system","subtype":"init","session_id":"c","model":"m","cwd":"/workspace","claude_code_version":"2","tools":[]}`)
+			say(`{"type":"user","message":{"role":"user","content":"x"},"uuid":%q,"isReplay":true}`, line["uuid"])
+			if r := reply(text); r != "" {
+				quoted, _ := json.Marshal(r)
+				say(`{"type":"assistant","message":{"id":"m1","role":"assistant","content":[{"type":"text","text":%s}]}}`, quoted)
+				say(`{"type":"result","subtype":"success","is_error":false,"result":"done","session_id":"c"}`)
+			}
+		}
+	}
+	l.engine = &sandboxtest.Fake{Programs: map[string]sandboxtest.Program{"/opt/ratchetai/claude/claude": claude}}
+	return l
+}
+
+// daemon is one that runs.
+type daemon struct {
+	*Daemon
+	link  *link
+	kill  context.CancelFunc
+	ended chan error
+}
+
+// start starts a daemon on the machine, which ends with the test.
+func (l *lab) start() *daemon {
+	l.t.Helper()
+	store, err := runner.OpenStore(l.state)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	client, err := api.NewClient(l.plane.server.URL, "rt_test", nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	engine := &link{Engine: l.engine}
+	r := &runner.Runner{Store: store, Engine: engine, Log: log, Home: l.t.TempDir(), Getenv: func(k string) string {
+		return map[string]string{"ANTHROPIC_API_KEY": "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz"}[k]
+	}}
+	c := Config{
+		Client: client, Runner: r, Log: log, Say: func(s string) { l.t.Log(s) }, Name: "nas", Version: "test", Capacity: 4,
+		OrphanAfter: time.Hour,
+		Workspaces:  []Workspace{{Name: "shop", Dir: l.dir, Default: true, Shared: true}},
+		Task: func(string, agent.Kind) (runner.Task, error) {
+			return runner.Task{Workspace: l.dir, User: fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()), Timeout: time.Hour}, nil
+		},
+		Image: func(_ context.Context, t *runner.Task) error { t.Image = "test"; return nil },
+	}
+	if l.config != nil {
+		l.config(&c)
+	}
+	d, err := New(c)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	run := &daemon{Daemon: d, link: engine, kill: cancel, ended: make(chan error, 1)}
+	go func() { run.ended <- d.Run(ctx) }()
+	l.t.Cleanup(func() {
+		cancel()
+		_ = l.wait(run)
+		client.Close()
+	})
+	return run
+}
+
+func (l *lab) wait(d *daemon) error {
+	l.t.Helper()
+	select {
+	case err := <-d.ended:
+		d.ended <- err
+		return err
+	case <-time.After(60 * time.Second):
+		l.t.Fatal("the daemon does not end")
+		panic("unreachable")
+	}
+}
+
+// complete checks that the control plane has the session's journal, event for event.
+func (l *lab) complete(id string) {
+	l.t.Helper()
+	l.plane.mu.Lock()
+	defer l.plane.mu.Unlock()
+	h, n := l.plane.sessions[id], 0
+	for e, err := range journal.Read(l.state+"/sessions/"+id, 1) {
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if n >= len(h.events) {
+			l.t.Fatalf("event %d is missing", e.Seq)
+		}
+		got := h.events[n]
+		n++
+		raw := []byte(got.Raw)
+		if got.RawBytes != nil {
+			raw = got.RawBytes
+		}
+		if got.RawRef != nil {
+			raw = h.artifacts[got.RawRef.Artifact]
+			if got.RawRef.SHA256 != hexSum(raw) {
+				l.t.Errorf("event %d: the hash is wrong", e.Seq)
+			}
+		}
+		if got.Seq != e.Seq || got.Type != e.Type || string(got.Data) != string(e.Data) || string(raw) != string(e.Raw) || !got.Time.Equal(e.Time) {
+			l.t.Errorf("event %d: got %s %.200s %.200s, want %s %.200s %.200s", e.Seq, got.Type, got.Data, raw, e.Type, e.Data, e.Raw)
+		}
+	}
+	if n != len(h.events) {
+		l.t.Errorf("%d events, the journal has %d", len(h.events), n)
+	}
+}
+
+// forgotten waits until nothing is left of the leases.
+func (l *lab) forgotten(d *daemon) {
+	l.t.Helper()
+	l.plane.until("the leases are forgotten", func() bool { return len(l.plane.last.Sessions) == 0 })
+	if all, err := d.book.load(); err != nil || len(all) > 0 {
+		l.t.Errorf("on disk: %+v, %v", all, err)
+	}
+}
+
+func hello(string) string { return "hello" }
+
+func TestTaskRuns(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, hello)
+	d := l.start()
+	id := l.plane.offer(task.Spec{Workspace: "shop"})
+	if end := l.plane.end(id); end.Outcome != event.Succeeded || end.Result != "done" {
+		t.Errorf("ended %+v", end)
+	}
+	l.forgotten(d)
+	l.complete(id)
+	if got := fmt.Sprint(l.plane.sessions[id].moves); got != "[accepted running finished]" && got != "[accepted finished]" {
+		t.Errorf("moves %s", got)
+	}
+	d.Drain(false)
+	if err := l.wait(d); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDeclined(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, hello)
+	d := l.start()
+	id := l.plane.offer(task.Spec{Workspace: "other"})
+	l.plane.untilState(id, task.Declined)
+	if got := l.plane.sessions[id].reason; got != `has no workspace "other"` {
+		t.Errorf("reason %q", got)
+	}
+	l.forgotten(d)
+}
+
+// TestAdopted: a daemon goes, its session works on, the next one takes it over.
+func TestAdopted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, func(text string) string {
+		if strings.Contains(text, "now") {
+			return "ended"
+		}
+		return ""
+	})
+	d := l.start()
+	id := l.plane.offer(task.Spec{})
+	l.plane.until("the agent works", func() bool { return strings.Contains(l.plane.types(id), "session.started") })
+	l.crash(d)
+	next := l.start()
+	l.plane.command(id, api.Command{Kind: api.CommandMessage, Text: "now"})
+	if end := l.plane.end(id); end.Outcome != event.Succeeded {
+		t.Errorf("ended %+v", end)
+	}
+	l.forgotten(next)
+	l.complete(id)
+}
