@@ -67,7 +67,7 @@ func (l *lab) agentStart(ctx context.Context, kind agent.Kind, image string) (ag
 	r.Getenv = func(name string) string {
 		return map[string]string{"ANTHROPIC_API_KEY": "sk-ant-api03-0123456789abcdef", "OPENAI_API_KEY": "sk-0123456789abcdef"}[name]
 	}
-	t, err := task(home, image, l.user)
+	t, err := probeTask(home, image, l.user)
 	if err != nil {
 		return agentTimes{}, err
 	}

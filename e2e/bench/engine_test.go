@@ -37,7 +37,7 @@ func BenchmarkSession(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			t, err := task(b.TempDir(), "image", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()))
+			t, err := probeTask(b.TempDir(), "image", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -121,8 +121,8 @@ func newRunner(engine sandbox.Engine, dir string, args ...string) (*runner.Runne
 	return &runner.Runner{Store: store, Engine: e, Log: log, Getenv: func(string) string { return "" }, Home: home}, e, nil
 }
 
-// task is a session of the probe in image.
-func task(dir, image, user string) (runner.Task, error) {
+// probeTask is a session of the probe in image.
+func probeTask(dir, image, user string) (runner.Task, error) {
 	workspace, err := os.MkdirTemp(dir, "workspace-")
 	return runner.Task{
 		Prompt: "go", Kind: agent.Claude, Workspace: workspace, User: user, Image: image,
@@ -138,7 +138,7 @@ func (l *lab) session(ctx context.Context, args ...string) (event.SessionFinishe
 		return event.SessionFinished{}, nil, err
 	}
 	defer os.RemoveAll(r.Home)
-	t, err := task(l.dir, l.bare.image, l.user)
+	t, err := probeTask(l.dir, l.bare.image, l.user)
 	if err != nil {
 		return event.SessionFinished{}, nil, err
 	}

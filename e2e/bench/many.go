@@ -78,7 +78,7 @@ func (l *lab) manySessions(ctx context.Context) (succeeded int64, rate float64, 
 	var all sync.WaitGroup
 	start := time.Now()
 	for range sessions {
-		t, err := task(l.dir, l.bare.image, l.user)
+		t, err := probeTask(l.dir, l.bare.image, l.user)
 		if err != nil {
 			return 0, 0, err
 		}

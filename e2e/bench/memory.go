@@ -62,7 +62,7 @@ func runChild(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	var all sync.WaitGroup
 	errs := make(chan error, o.Sessions)
 	for range o.Sessions {
-		t, err := task(o.Dir, o.Image, o.User)
+		t, err := probeTask(o.Dir, o.Image, o.User)
 		if err != nil {
 			return err
 		}

@@ -84,7 +84,7 @@ func (l *lab) startIn(ctx context.Context, dir string) (time.Duration, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(r.Home)
-	t, err := task(l.dir, l.bare.image, l.user)
+	t, err := probeTask(l.dir, l.bare.image, l.user)
 	if err != nil {
 		return 0, err
 	}
