@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,10 +152,7 @@ func (s *Store) beginArtifact(ctx context.Context, b Batch, name string, want Ar
 	if err != nil || same {
 		return have, err
 	}
-	if err := os.Remove(s.partialPath(b.Session, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return want, err
-	}
-	return want, nil
+	return want, remove(s.partialPath(b.Session, name))
 }
 
 // receive adds r to the file at path, up to size in all, and returns how much is there.

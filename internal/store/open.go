@@ -71,6 +71,14 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 
 func (s *Store) open(ctx context.Context) error {
 	path := filepath.Join(s.dir, dbFile)
+	if err := s.sweepCopies(); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would let others read it
+	if err != nil {
+		return err
+	}
+	f.Close()
 	w, err := connect(path, writerCache, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(4000)",
 		"journal_size_limit(67108864)")
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 const (
 	pageMax      = 1000
 	pageDefault  = 100
+	queuePage    = 20      // as the query says
 	pageBytesMax = 8 << 20 // of tasks' prompts; a page has at least one task
 )
 
@@ -197,11 +198,12 @@ type QueueFilter struct {
 	Agents     []string   // kinds
 	Runner     []string   // the runner's name and id: other tasks that name a runner are left out
 	After      *task.Task // continue behind it
-	Limit      int        // at most 100, which 0 means, too
+	Limit      int        // 0: 100; at most 1000
 }
 
 // Queue returns queued tasks that are due, in the order in which they are dispatched: by
-// priority, then by age.
+// priority, then by age. With long prompts they can be fewer than Limit: there are no more
+// only when there is none.
 func (s *Store) Queue(ctx context.Context, f QueueFilter) ([]task.Task, error) {
 	p := sql.QueueParams{
 		Now: nanos(f.Now), Priority: math.MaxInt64, Agents: f.Agents, Workspaces: f.Workspaces,
@@ -210,13 +212,20 @@ func (s *Store) Queue(ctx context.Context, f QueueFilter) ([]task.Task, error) {
 	if f.After != nil {
 		p.Priority, p.ID = int64(f.After.Priority), f.After.ID
 	}
-	ids, err := s.read.Queue(ctx, p)
-	if err != nil {
-		return nil, fmt.Errorf("queue: %w", err)
-	}
-	limit := f.Limit
-	if limit <= 0 {
-		limit = pageDefault
+	limit := int(pageSize(f.Limit))
+	var ids []string
+	for len(ids) < limit {
+		rows, err := s.read.Queue(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("queue: %w", err)
+		}
+		for _, r := range rows {
+			ids = append(ids, r.ID)
+			p.Priority, p.ID = r.Priority, r.ID
+		}
+		if len(rows) < queuePage {
+			break
+		}
 	}
 	list, _, err := s.tasks(ctx, ids, limit)
 	return list, err

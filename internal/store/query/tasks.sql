@@ -20,14 +20,15 @@ SELECT id FROM tasks WHERE id < @before ORDER BY id DESC LIMIT @max_rows;
 SELECT id FROM tasks WHERE state = @state AND id < @before ORDER BY id DESC LIMIT @max_rows;
 
 -- name: Queue :many
-SELECT id FROM tasks
+-- Parameters behind the lists would get wrong numbers, so the limit is fixed.
+SELECT id, priority FROM tasks
 WHERE state = 'queued' AND not_before <= @now
   AND (priority < @priority OR (priority = @priority AND id > @id))
   AND agent IN (sqlc.slice('agents'))
   AND workspace IN (sqlc.slice('workspaces'))
   AND runner IN (sqlc.slice('runners'))
 ORDER BY priority DESC, id
-LIMIT 100;
+LIMIT 20;
 
 -- name: OverdueTasks :many
 SELECT id FROM tasks WHERE state <> 'finished' AND deadline > 0 AND deadline <= ? ORDER BY deadline LIMIT 1000;
@@ -47,8 +48,8 @@ WHERE id = @id AND state = @was;
 -- name: FinishedTasks :many
 SELECT id FROM tasks WHERE state = 'finished' AND finished_at < ? ORDER BY finished_at LIMIT ?;
 
--- name: DeleteTask :execrows
-DELETE FROM tasks WHERE id = ? AND state = 'finished' AND finished_at < ?;
+-- name: DeleteTask :exec
+DELETE FROM tasks WHERE id = ?;
 
 -- name: Outcomes :many
 SELECT id FROM tasks

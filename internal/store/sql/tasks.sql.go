@@ -10,16 +10,13 @@ import (
 	"strings"
 )
 
-const deleteTask = `-- name: DeleteTask :execrows
-DELETE FROM tasks WHERE id = ? AND state = 'finished' AND finished_at < ?
+const deleteTask = `-- name: DeleteTask :exec
+DELETE FROM tasks WHERE id = ?
 `
 
-func (q *Queries) DeleteTask(ctx context.Context, iD string, finishedAt int64) (int64, error) {
-	result, err := q.exec(ctx, q.deleteTaskStmt, deleteTask, iD, finishedAt)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+func (q *Queries) DeleteTask(ctx context.Context, id string) error {
+	_, err := q.exec(ctx, q.deleteTaskStmt, deleteTask, id)
+	return err
 }
 
 const dismiss = `-- name: Dismiss :execrows
@@ -234,14 +231,14 @@ func (q *Queries) OverdueTasks(ctx context.Context, deadline int64) ([]string, e
 }
 
 const queue = `-- name: Queue :many
-SELECT id FROM tasks
+SELECT id, priority FROM tasks
 WHERE state = 'queued' AND not_before <= ?1
   AND (priority < ?2 OR (priority = ?2 AND id > ?3))
   AND agent IN (/*SLICE:agents*/?)
   AND workspace IN (/*SLICE:workspaces*/?)
   AND runner IN (/*SLICE:runners*/?)
 ORDER BY priority DESC, id
-LIMIT 100
+LIMIT 20
 `
 
 type QueueParams struct {
@@ -253,7 +250,13 @@ type QueueParams struct {
 	Runners    []string
 }
 
-func (q *Queries) Queue(ctx context.Context, arg QueueParams) ([]string, error) {
+type QueueRow struct {
+	ID       string
+	Priority int64
+}
+
+// Parameters behind the lists would get wrong numbers, so the limit is fixed.
+func (q *Queries) Queue(ctx context.Context, arg QueueParams) ([]QueueRow, error) {
 	query := queue
 	var queryParams []interface{}
 	queryParams = append(queryParams, arg.Now)
@@ -288,13 +291,13 @@ func (q *Queries) Queue(ctx context.Context, arg QueueParams) ([]string, error) 
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	var items []QueueRow
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		var i QueueRow
+		if err := rows.Scan(&i.ID, &i.Priority); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
