@@ -135,3 +135,9 @@ func getSession(t testing.TB, s *Store, id string) task.Session {
 	}
 	return got
 }
+
+var commandHi = api.NewCommand{Kind: api.CommandMessage, Text: "hi"}
+
+func newTokenUntil(at time.Time) api.NewToken { return api.NewToken{Name: "n", ExpiresAt: &at} }
+
+func auditAt(at time.Time) api.AuditEntry { return api.AuditEntry{Time: at, Actor: "a", Action: "b"} }
