@@ -35,13 +35,14 @@ func setup(t *testing.T, change ...func(*Config)) *bed {
 	t.Helper()
 	log := logrus.New()
 	log.SetOutput(t.Output())
-	b := &bed{t: t, store: newFakeStore(), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}}
+	b := &bed{t: t, store: newFakeStore(), client: &http.Client{}}
 	b.dispatch = &fakeDispatcher{store: b.store, answers: make(chan api.SyncAnswer, 1), synced: make(chan api.Sync, 100), watched: make(chan string, 100)}
 	c := Config{Store: b.store, Dispatcher: b.dispatch, Log: log, Version: "test"}
 	for _, f := range change {
 		f(&c)
 	}
 	b.s = New(c)
+	b.client.Transport = checked{t, b.s.public.Path, &http.Transport{MaxIdleConnsPerHost: 100}}
 	h := httptest.NewServer(b.s.Handler())
 	t.Cleanup(func() { b.s.Stop(); b.client.CloseIdleConnections(); h.Close() })
 	b.url = h.URL
