@@ -55,7 +55,7 @@ var theContract = sync.OnceValue(func() *contract {
 
 // checked is a transport that fails the test when the document does not say what it sees.
 type checked struct {
-	t      *testing.T
+	t      testing.TB
 	prefix string
 	next   http.RoundTripper
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,15 +8,6 @@ import (
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 )
-
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
 
 func TestOwnerIsMadeOnce(t *testing.T) {
 	t.Parallel()
@@ -55,6 +45,12 @@ func TestOwnerIsMadeOnce(t *testing.T) {
 	b.do(200, "GET", "/api/v1/tasks", "", nil, nil, "Cookie", cookie)
 	b.refused(api.CodeUnauthorized, "GET", "/api/v1/tasks", k.Value, nil)
 	b.refused(api.CodeForbidden, "POST", "/api/v1/logout", "", nil, "Cookie", cookie, "Origin", "https://evil.example")
+	var browsers api.Tokens
+	b.do(200, "GET", "/api/v1/browsers", "", nil, &browsers, "Cookie", cookie)
+	if len(browsers.Tokens) != 2 || browsers.Tokens[0].ExpiresAt == nil {
+		t.Fatalf("%+v", browsers)
+	}
+	b.do(200, "DELETE", "/api/v1/browsers/"+browsers.Tokens[1].ID, "", nil, nil, "Cookie", cookie)
 	b.do(204, "POST", "/api/v1/logout", "", nil, nil, "Cookie", cookie)
 	b.refused(api.CodeUnauthorized, "GET", "/api/v1/tasks", "", nil, "Cookie", cookie)
 }

@@ -52,16 +52,16 @@ type Server struct {
 	ready    func(context.Context) error
 	now      func() time.Time
 
-	hub     hub
-	held    held
-	uploads budget
+	hub      hub
+	held     held
+	uploads  budget
 	decoders decoders
-	callers callers
-	hashing chan struct{} // a place for each password that is hashed at a time
-	logins  throttle
-	setup   sync.Mutex // over what makes the owner
-	metrics *metrics
-	handler http.Handler
+	callers  callers
+	hashing  chan struct{} // a place for each password that is hashed at a time
+	logins   throttle
+	setup    sync.Mutex // over what makes the owner
+	metrics  *metrics
+	handler  http.Handler
 }
 
 // errStopping ends what is held when the server stops.

@@ -1,165 +1,17 @@
 package server
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/sirupsen/logrus"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/store"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
-
-// bed is a server with a person and a device that may use it.
-type bed struct {
-	t        *testing.T
-	s        *Server
-	store    *fakeStore
-	dispatch *fakeDispatcher
-	url      string
-	client   *http.Client
-	person   string // secret
-	device   string // secret
-}
-
-func setup(t *testing.T, change ...func(*Config)) *bed {
-	t.Helper()
-	log := logrus.New()
-	log.SetOutput(t.Output())
-	b := &bed{t: t, store: newFakeStore(), client: &http.Client{}}
-	b.dispatch = &fakeDispatcher{store: b.store, answers: make(chan api.SyncAnswer, 1), synced: make(chan api.Sync, 100), watched: make(chan string, 100)}
-	c := Config{Store: b.store, Dispatcher: b.dispatch, Log: log, Version: "test"}
-	for _, f := range change {
-		f(&c)
-	}
-	b.s = New(c)
-	b.client.Transport = checked{t, b.s.public.Path, &http.Transport{MaxIdleConnsPerHost: 100}}
-	h := httptest.NewServer(b.s.Handler())
-	t.Cleanup(func() { b.s.Stop(); b.client.CloseIdleConnections(); h.Close() })
-	b.url = h.URL
-	b.person = b.issue(store.PersonalToken, "script")
-	b.device = b.issue(store.DeviceToken, "nas")
-	return b
-}
-
-func (b *bed) issue(kind store.TokenKind, name string) string {
-	b.t.Helper()
-	t, err := b.s.IssueToken(b.t.Context(), kind, map[bool]string{true: "alice"}[kind != store.DeviceToken], api.NewToken{Name: name})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return t.Secret
-}
-
-// request sends a request; a body that is no string, reader or bytes is sent as JSON.
-func (b *bed) request(method, path, token string, body any, header ...string) *http.Response {
-	b.t.Helper()
-	var in io.Reader
-	switch v := body.(type) {
-	case nil:
-	case string:
-		in = strings.NewReader(v)
-	case []byte:
-		in = bytes.NewReader(v)
-	case io.Reader:
-		in = v
-	default:
-		data, err := json.Marshal(v)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		in = bytes.NewReader(data)
-	}
-	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, in)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	resp, err := b.client.Do(r)
-	if err != nil {
-		b.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	if resp.Header.Get(api.HeaderProtocol) != "1" {
-		b.t.Errorf("%s %s: no %s", method, path, api.HeaderProtocol)
-	}
-	return resp
-}
-
-// do sends a request, wants a status, and decodes the answer into out.
-func (b *bed) do(want int, method, path, token string, body, out any, header ...string) {
-	b.t.Helper()
-	resp := b.request(method, path, token, body, header...)
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != want {
-		b.t.Fatalf("%s %s: %d instead of %d: %v %s", method, path, resp.StatusCode, want, err, data)
-	}
-	if out == nil {
-		return
-	}
-	if err := json.Unmarshal(data, out); err != nil {
-		b.t.Fatalf("%s %s: %v: %s", method, path, err, data)
-	}
-}
-
-// refused wants an error with a code, and returns it.
-func (b *bed) refused(code api.Code, method, path, token string, body any, header ...string) api.ErrorBody {
-	b.t.Helper()
-	var e api.ErrorBody
-	b.do(status(code), method, path, token, body, &e, header...)
-	if e.Error.Code != code || e.Error.Message == "" {
-		b.t.Errorf("%s %s: %+v instead of %s", method, path, e, code)
-	}
-	return e
-}
-
-// session makes one that runs.
-func (b *bed) session(id string) {
-	b.store.mu.Lock()
-	defer b.store.mu.Unlock()
-	b.store.sessions[id] = &task.Session{ID: id, State: task.Active}
-}
-
-// batch is events first to last of a session as NDJSON; finish adds the session's end.
-func batch(session string, first, last uint64, finish bool) string {
-	var b strings.Builder
-	for n := first; n <= last; n++ {
-		e := api.Event{V: 1, Session: session, Seq: n, Time: time.Now(), Type: "message", Data: json.RawMessage(`{"role":"assistant","text":"hello"}`), Raw: json.RawMessage(`{"a":1}`)}
-		if finish && n == last {
-			e.Type, e.Data = "session.finished", json.RawMessage(`{"outcome":"succeeded","duration_ms":1}`)
-		}
-		data, _ := json.Marshal(e)
-		b.Write(append(data, '\n'))
-	}
-	return b.String()
-}
-
-func (b *bed) upload(session string, first, last uint64, finish bool) api.Acked {
-	b.t.Helper()
-	var a api.Acked
-	b.do(http.StatusAccepted, "POST", "/api/v1/runner/sessions/"+session+"/events", b.device, batch(session, first, last, finish), &a,
-		"Content-Type", "application/x-ndjson", api.HeaderLease, "1", api.HeaderFirst, json.Number(uintText(first)).String())
-	return a
-}
-
-func uintText(n uint64) string { data, _ := json.Marshal(n); return string(data) }
 
 func TestTasks(t *testing.T) {
 	t.Parallel()
@@ -171,16 +23,96 @@ func TestTasks(t *testing.T) {
 		t.Errorf("%+v, then %+v", one, again)
 	}
 	var all api.Tasks
-	b.do(200, "GET", "/api/v1/tasks", b.person, nil, &all)
-	if len(all.Tasks) != 1 {
+	b.do(200, "GET", "/api/v1/tasks?state=queued&limit=10", b.person, nil, &all)
+	if len(all.Tasks) != 1 || all.Tasks[0].Why == "" {
 		t.Errorf("%+v", all)
 	}
-	b.refused(api.CodeInvalid, "POST", "/api/v1/tasks", b.person, `{"prompt":""}`)
-	b.refused(api.CodeInvalid, "POST", "/api/v1/tasks", b.person, `{"prompt":7}`)
-	b.refused(api.CodeInvalid, "POST", "/api/v1/tasks", b.person, `{`)
+	b.do(201, "POST", "/api/v1/tasks", b.person, `{"prompt":"x","a_newer_version":{"says":"more"}}`, nil)
+	path := "/api/v1/tasks/" + one.ID
+	var detail api.TaskDetail
+	b.do(200, "GET", path, b.person, nil, &detail)
+	b.refused(api.CodeConflict, "POST", path+"/retry", b.person, nil)
+	b.do(200, "POST", path+"/cancel", b.person, nil, &one)
+	b.refused(api.CodeConflict, "POST", path+"/cancel", b.person, nil)
+	if one.Outcome != "cancelled" || detail.ID != one.ID {
+		t.Errorf("%+v, %+v", one, detail)
+	}
+	b.do(200, "POST", path+"/retry", b.person, nil, &one)
+	if one.State != task.Queued {
+		t.Errorf("%+v", one)
+	}
+}
+
+func TestBadTasks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, body := range []string{`{"prompt":""}`, `{"prompt":7}`, `{`, ``, `[]`, `{"prompt":"x","agent":"gpt"}`, `{"prompt":"x","priority":99999}`} {
+		b.refused(api.CodeInvalid, "POST", "/api/v1/tasks", b.person, body)
+	}
+	b.refused(api.CodeInvalid, "POST", "/api/v1/tasks", b.person, task.Spec{Prompt: "x"}, "Idempotency-Key", strings.Repeat("k", 201))
 	b.refused(api.CodeTooLarge, "POST", "/api/v1/tasks", b.person, `{"prompt":"`+strings.Repeat("a", bodyMax)+`"}`)
 	b.refused(api.CodeNotFound, "GET", "/api/v1/tasks/nope", b.person, nil)
-	b.do(201, "POST", "/api/v1/tasks", b.person, `{"prompt":"x","a_newer_version":{"says":"more"}}`, nil)
+	b.refused(api.CodeNotFound, "GET", "/api/v1/nothing", b.person, nil)
+	b.refused(api.CodeNotFound, "PUT", "/api/v1/tasks", b.person, nil)
+	b.refused(api.CodeInvalid, "GET", "/api/v1/tasks?state=lost", b.person, nil)
+	b.refused(api.CodeInvalid, "GET", "/api/v1/tasks?limit=1001", b.person, nil)
+}
+
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := b.session()
+	var all api.Sessions
+	b.do(200, "GET", "/api/v1/sessions?state=running", b.person, nil, &all)
+	var one task.Session
+	b.do(200, "GET", "/api/v1/sessions/"+s.id[len(s.id)-12:], b.person, nil, &one)
+	if len(all.Sessions) != 1 || all.Sessions[0].ID != s.id || one.ID != s.id || one.RunnerName != "nas" {
+		t.Errorf("%+v, %+v", all, one)
+	}
+	b.refused(api.CodeNotFound, "GET", "/api/v1/sessions/nope", b.person, nil)
+}
+
+func TestInboxRunnersAuditMetrics(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := b.session()
+	b.upload(s, 1, anEvent(s.id, 1, "session.finished", `{"outcome":"failed","reason":"no idea","duration_ms":1}`))
+	var in api.Inbox
+	b.do(200, "GET", "/api/v1/inbox", b.person, nil, &in)
+	if len(in.Items) != 2 || in.Items[0].Kind != api.InboxOutcome || in.Items[1].Kind != api.InboxWaiting {
+		t.Fatalf("%+v", in)
+	}
+	b.do(204, "POST", "/api/v1/inbox/"+in.Items[0].ID+"/dismiss", b.person, nil, nil)
+	b.refused(api.CodeNotFound, "POST", "/api/v1/inbox/nope/dismiss", b.person, nil)
+	var runners api.Runners
+	b.do(200, "GET", "/api/v1/runners", b.person, nil, &runners)
+	if len(runners.Runners) != 1 || runners.Runners[0].ID != "r1" {
+		t.Errorf("%+v", runners)
+	}
+	b.do(204, "DELETE", "/api/v1/runners/r1", b.person, nil, nil)
+	b.refused(api.CodeNotFound, "DELETE", "/api/v1/runners/r1", b.person, nil)
+	var log api.Audit
+	b.do(200, "GET", "/api/v1/audit", b.person, nil, &log)
+	if len(log.Entries) != 2 || log.Entries[1].Action != "inbox.dismiss" || log.Entries[1].Actor != "alice" || log.Entries[1].From != "127.0.0.1" {
+		t.Errorf("%+v", log)
+	}
+	resp := b.request("GET", "/metrics", b.person, nil)
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	for _, want := range []string{"ratchetai_events_stored_total 1\n", "ratchetai_ingest_batches_total 1\n", `ratchetai_sessions{state="running"} 0`,
+		`ratchetai_sessions_finished_total{outcome="lost"} 0`, "ratchetai_queue_wait_seconds_count 0", "ratchetai_runners_connected 0", "ratchetai_inbox_items 1"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	b.do(200, "GET", "/healthz", "", nil, nil)
+	b.do(200, "GET", "/readyz", "", nil, nil)
+}
+
+func TestNotReady(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *Config) { c.Ready = func(context.Context) error { return context.DeadlineExceeded } })
+	b.refused(api.CodeUnavailable, "GET", "/readyz", "", nil)
 }
 
 func TestTokensAreForOneUse(t *testing.T) {
@@ -198,17 +130,79 @@ func TestTokensAreForOneUse(t *testing.T) {
 	}
 }
 
-// report is a runner's that waits.
-var report = api.Sync{Runner: "r1", Instance: "i1", Name: "nas", Protocol: 1, WaitMS: 30_000}
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, kind := range []string{"devices", "tokens"} {
+		var made api.CreatedToken
+		var all api.Tokens
+		b.do(201, "POST", "/api/v1/"+kind, b.person, api.NewToken{Name: "new"}, &made)
+		b.do(200, "GET", "/api/v1/me", made.Secret, nil, nil)
+		b.do(200, "GET", "/api/v1/"+kind, b.person, nil, &all)
+		if len(all.Tokens) != 2 || all.Tokens[0].ID != made.ID || made.Secret == "" {
+			t.Errorf("%s: %+v", kind, all)
+		}
+		b.do(200, "DELETE", "/api/v1/"+kind+"/new", b.person, nil, nil)
+		b.refused(api.CodeUnauthorized, "GET", "/api/v1/me", made.Secret, nil)
+		b.refused(api.CodeInvalid, "POST", "/api/v1/"+kind, b.person, api.NewToken{Name: " "})
+		past := time.Now().Add(-time.Hour)
+		b.refused(api.CodeInvalid, "POST", "/api/v1/"+kind, b.person, api.NewToken{Name: "x", ExpiresAt: &past})
+	}
+	b.refused(api.CodeInvalid, "POST", "/api/v1/tokens", b.person, api.NewToken{Name: "x", Labels: []string{"gpu"}})
+	b.refused(api.CodeNotFound, "DELETE", "/api/v1/devices/script", b.person, nil)
+}
+
+func TestExpiredToken(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	b := setup(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	soon := now.Add(time.Minute)
+	var made api.CreatedToken
+	b.do(201, "POST", "/api/v1/tokens", b.person, api.NewToken{Name: "new", ExpiresAt: &soon}, &made)
+	b.do(200, "GET", "/api/v1/me", made.Secret, nil, nil)
+	now = now.Add(2 * time.Minute)
+	b.refused(api.CodeUnauthorized, "GET", "/api/v1/me", made.Secret, nil)
+}
+
+func TestSync(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.dispatch.answers <- api.SyncAnswer{Stop: []api.Stop{{Session: "s", Outcome: "cancelled", Reason: "alice"}}, Done: []string{"d"}}
+	var a api.SyncAnswer
+	b.do(200, "POST", "/api/v1/runner/sync", b.device, report, &a)
+	if r := <-b.dispatch.synced; len(a.Stop) != 1 || r.Runner != "r1" {
+		t.Errorf("%+v of %+v", a, r)
+	}
+	for _, body := range []string{`{}`, `{"runner":"r1"}`, `[`, `{"runner":"r1","instance":"i","name":"n","capacity":-1}`,
+		`{"runner":"r1","instance":"i","name":"n","sessions":[{}]}`, `{"runner":"r1","instance":"i","name":"a\u0000b"}`} {
+		b.refused(api.CodeInvalid, "POST", "/api/v1/runner/sync", b.device, body)
+	}
+	b.refused(api.CodeTooLarge, "POST", "/api/v1/runner/sync", b.device, `{"runner":"`+strings.Repeat("r", api.SyncMax))
+}
+
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a := api.Announce{Runner: "r1", Name: "nas", Session: newID(), Spec: task.Spec{Prompt: "do it"}}
+	var one, again api.Lease
+	b.do(200, "POST", "/api/v1/runner/sessions", b.device, a, &one)
+	b.do(200, "POST", "/api/v1/runner/sessions", b.device, a, &again)
+	if one.Session != a.Session || one.Token != again.Token || one.Token == 0 {
+		t.Errorf("%+v, %+v", one, again)
+	}
+	a.Spec.Prompt = ""
+	b.refused(api.CodeInvalid, "POST", "/api/v1/runner/sessions", b.device, a)
+}
 
 func TestRevokedTokenEndsHeldPoll(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var made api.CreatedToken
-	b.do(201, "POST", "/api/v1/devices", b.person, api.NewToken{Name: "nas"}, &made)
+	made := b.issue(store.DeviceToken, "", "other")
+	other := report
+	other.Runner = "r2"
 	codes := make(chan int, 1)
 	go func() {
-		resp := b.request("POST", "/api/v1/runner/sync", made.Secret, report)
+		resp := b.request("POST", "/api/v1/runner/sync", made.Secret, other)
 		resp.Body.Close()
 		codes <- resp.StatusCode
 	}()
@@ -217,7 +211,7 @@ func TestRevokedTokenEndsHeldPoll(t *testing.T) {
 	if code := <-codes; code != 401 {
 		t.Errorf("the held poll answers %d", code)
 	}
-	b.refused(api.CodeUnauthorized, "POST", "/api/v1/runner/sync", made.Secret, report)
+	b.refused(api.CodeUnauthorized, "POST", "/api/v1/runner/sync", made.Secret, other)
 }
 
 func TestStopEndsHeldPoll(t *testing.T) {
@@ -231,143 +225,6 @@ func TestStopEndsHeldPoll(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "1" {
 		t.Errorf("%d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
-	}
-}
-
-func TestIngest(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.session("s1")
-	if a := b.upload("s1", 1, 3, false); a != (api.Acked{Acked: 3, UploadMS: 10}) {
-		t.Errorf("%+v", a)
-	}
-	if a := b.upload("s1", 2, 5, false); a.Acked != 5 {
-		t.Errorf("%+v", a)
-	}
-	post := func(code api.Code, body string, lease, first string) api.ErrorBody {
-		t.Helper()
-		return b.refused(code, "POST", "/api/v1/runner/sessions/s1/events", b.device, body, api.HeaderLease, lease, api.HeaderFirst, first)
-	}
-	if e := post(api.CodeGap, batch("s1", 8, 9, false), "1", "8"); e.Acked == nil || *e.Acked != 5 {
-		t.Errorf("%+v", e)
-	}
-	post(api.CodeFenced, batch("s1", 6, 6, false), "2", "6")
-	post(api.CodeInvalid, batch("s1", 6, 6, false), "1", "7")
-	post(api.CodeInvalid, batch("s1", 6, 6, false), "", "6")
-	post(api.CodeInvalid, batch("s2", 6, 6, false), "1", "6")
-	post(api.CodeInvalid, "", "1", "6")
-	if e := post(api.CodeInvalid, batch("s1", 6, 6, false)+"nonsense\n", "1", "6"); !strings.Contains(e.Error.Message, "line 2") {
-		t.Errorf("%+v", e)
-	}
-	if e := post(api.CodeInvalid, strings.Replace(batch("s1", 6, 6, false), "hello", "\xff", 1), "1", "6"); !strings.Contains(e.Error.Message, "UTF-8") {
-		t.Errorf("%+v", e)
-	}
-	post(api.CodeTooLarge, strings.Repeat(batch("s1", 6, 6, false), api.BatchMax/100), "1", "6")
-	if b.s.uploads.left != uploadsMax {
-		t.Errorf("%d bytes were not given back", uploadsMax-b.s.uploads.left)
-	}
-}
-
-// sse reads messages of a stream.
-type sse struct {
-	resp *http.Response
-	r    *bufio.Scanner
-}
-
-func (b *bed) sse(path string, header ...string) *sse {
-	b.t.Helper()
-	resp := b.request("GET", path, b.person, nil, header...)
-	b.t.Cleanup(func() { resp.Body.Close() })
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
-		b.t.Fatalf("%s: %s %s", path, resp.Status, resp.Header.Get("Content-Type"))
-	}
-	return &sse{resp, bufio.NewScanner(resp.Body)}
-}
-
-// next returns the next message's id and event; ok is false at the stream's end.
-func (s *sse) next() (id string, e api.Event, ok bool) {
-	for s.r.Scan() {
-		switch key, value, _ := strings.Cut(s.r.Text(), ": "); key {
-		case "id":
-			id = value
-		case "data":
-			_ = json.Unmarshal([]byte(value), &e)
-		case "":
-			if id != "" {
-				return id, e, true
-			}
-		}
-	}
-	return "", e, false
-}
-
-func TestStreamIsHistoryThenLive(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.session("s1")
-	b.upload("s1", 1, 3, false)
-	s := b.sse("/api/v1/sessions/s1/events?after=1")
-	if id, e, _ := s.next(); id != "2" || e.Seq != 2 || e.Raw != nil || e.Type != "message" {
-		t.Errorf("%s %+v", id, e)
-	}
-	s.next()
-	if <-b.dispatch.watched != "s1" {
-		t.Error("the dispatcher does not know")
-	}
-	b.upload("s1", 4, 5, true)
-	s.next()
-	if id, e, _ := s.next(); id != "5" || e.Type != "session.finished" {
-		t.Errorf("%s %+v", id, e)
-	}
-	if id, _, ok := s.next(); ok {
-		t.Errorf("%s after the end", id)
-	}
-	resp := b.request("GET", "/api/v1/sessions/s1/events", b.person, nil, "Last-Event-ID", "5")
-	resp.Body.Close()
-	if resp.StatusCode != 204 {
-		t.Errorf("a browser that comes back after the end gets %s", resp.Status)
-	}
-}
-
-func TestStreamNDJSON(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.session("s1")
-	b.upload("s1", 1, 3, false)
-	resp := b.request("GET", "/api/v1/sessions/s1/events?raw=1", b.person, nil, "Accept", "application/x-ndjson")
-	defer resp.Body.Close()
-	data, _ := io.ReadAll(resp.Body)
-	if lines := bytes.Count(data, []byte("\n")); lines != 3 || !bytes.Contains(data, []byte(`"raw":{"a":1}`)) {
-		t.Errorf("%d lines: %s", lines, data)
-	}
-}
-
-func TestStopEndsStream(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.session("s1")
-	b.upload("s1", 1, 1, false)
-	s := b.sse("/api/v1/sessions/s1/events")
-	s.next()
-	b.s.Stop()
-	if !s.r.Scan() || s.r.Text() != "retry: 1000" {
-		t.Errorf("%q", s.r.Text())
-	}
-	if _, _, ok := s.next(); ok {
-		t.Error("the stream goes on")
-	}
-}
-
-func TestRevokedTokenEndsStream(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.session("s1")
-	b.upload("s1", 1, 1, false)
-	s := b.sse("/api/v1/sessions/s1/events")
-	s.next()
-	b.do(204, "POST", "/api/v1/logout", b.person, nil, nil)
-	if _, _, ok := s.next(); ok {
-		t.Error("the stream goes on")
 	}
 }
 

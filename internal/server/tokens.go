@@ -10,14 +10,16 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
-func (s *Server) addDevice(c *call) error     { return s.createToken(c, store.DeviceToken, "device.add") }
-func (s *Server) addToken(c *call) error      { return s.createToken(c, store.PersonalToken, "token.add") }
-func (s *Server) listDevices(c *call) error   { return s.tokens(c, store.DeviceToken) }
-func (s *Server) listTokens(c *call) error    { return s.tokens(c, store.PersonalToken) }
-func (s *Server) listBrowsers(c *call) error  { return s.tokens(c, store.BrowserToken) }
-func (s *Server) revokeDevice(c *call) error  { return s.revoke(c, store.DeviceToken, "device.revoke") }
-func (s *Server) revokeToken(c *call) error   { return s.revoke(c, store.PersonalToken, "token.revoke") }
-func (s *Server) revokeBrowser(c *call) error { return s.revoke(c, store.BrowserToken, "browser.revoke") }
+func (s *Server) addDevice(c *call) error    { return s.createToken(c, store.DeviceToken, "device.add") }
+func (s *Server) addToken(c *call) error     { return s.createToken(c, store.PersonalToken, "token.add") }
+func (s *Server) listDevices(c *call) error  { return s.tokens(c, store.DeviceToken) }
+func (s *Server) listTokens(c *call) error   { return s.tokens(c, store.PersonalToken) }
+func (s *Server) listBrowsers(c *call) error { return s.tokens(c, store.BrowserToken) }
+func (s *Server) revokeDevice(c *call) error { return s.revoke(c, store.DeviceToken, "device.revoke") }
+func (s *Server) revokeToken(c *call) error  { return s.revoke(c, store.PersonalToken, "token.revoke") }
+func (s *Server) revokeBrowser(c *call) error {
+	return s.revoke(c, store.BrowserToken, "browser.revoke")
+}
 
 // createToken answers with a new token, whose secret is shown this once.
 func (s *Server) createToken(c *call, kind store.TokenKind, action string) error {

@@ -1,0 +1,104 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/sprawlto/ratchetai-runner/internal/api"
+)
+
+func TestStreamIsHistoryThenLive(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.session()
+	b.upload(l, 1, batch(l.id, 1, 3))
+	s := b.sse("/api/v1/sessions/" + l.id + "/events?after=1")
+	if id, e, _ := s.next(); id != "2" || e.Seq != 2 || e.Raw != nil || e.Type != "message" {
+		t.Errorf("%s %+v", id, e)
+	}
+	s.next()
+	if <-b.dispatch.watched != l.id {
+		t.Error("the dispatcher does not know")
+	}
+	b.upload(l, 4, batch(l.id, 4, 4)+finish(l.id, 5))
+	s.next()
+	if id, e, _ := s.next(); id != "5" || e.Type != "session.finished" {
+		t.Errorf("%s %+v", id, e)
+	}
+	if id, _, ok := s.next(); ok {
+		t.Errorf("%s after the end", id)
+	}
+	s.resp.Body.Close()
+	resp := b.request("GET", "/api/v1/sessions/"+l.id+"/events", b.person, nil, "Last-Event-ID", "5")
+	resp.Body.Close()
+	if resp.StatusCode != 204 {
+		t.Errorf("a browser that comes back after the end gets %s", resp.Status)
+	}
+	b.refused(api.CodeInvalid, "GET", "/api/v1/sessions/"+l.id+"/events?after=x", b.person, nil)
+	b.refused(api.CodeInvalid, "GET", "/api/v1/sessions/"+l.id+"/events", b.person, nil, "Last-Event-ID", "x")
+	b.refused(api.CodeNotFound, "GET", "/api/v1/sessions/nope/events", b.person, nil)
+}
+
+func TestStreamNDJSON(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.session()
+	b.upload(l, 1, batch(l.id, 1, 3))
+	resp := b.request("GET", "/api/v1/sessions/"+l.id+"/events?raw=1", b.person, nil, "Accept", "application/x-ndjson")
+	defer resp.Body.Close()
+	data, _ := io.ReadAll(resp.Body)
+	if lines := bytes.Count(data, []byte("\n")); lines != 3 || !bytes.Contains(data, []byte(`"raw":{"a":1}`)) {
+		t.Errorf("%d lines: %s", lines, data)
+	}
+}
+
+func TestStopEndsStream(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.session()
+	b.upload(l, 1, batch(l.id, 1, 1))
+	s := b.sse("/api/v1/sessions/" + l.id + "/events")
+	s.next()
+	b.s.Stop()
+	if !s.r.Scan() || s.r.Text() != "retry: 1000" {
+		t.Errorf("%q", s.r.Text())
+	}
+	if _, _, ok := s.next(); ok {
+		t.Error("the stream goes on")
+	}
+}
+
+func TestRevokedTokenEndsStream(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.session()
+	b.upload(l, 1, batch(l.id, 1, 1))
+	s := b.sse("/api/v1/sessions/" + l.id + "/events")
+	s.next()
+	b.do(204, "POST", "/api/v1/logout", b.person, nil, nil)
+	if _, _, ok := s.next(); ok {
+		t.Error("the stream goes on")
+	}
+}
+
+// What is written by hand is what json.Marshal makes of it.
+func TestEventOnTheWire(t *testing.T) {
+	t.Parallel()
+	for _, e := range []api.Event{
+		{V: 1, Session: "s", Seq: 7, Time: time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC), Type: "message", Data: json.RawMessage(`{"a":"b"}`)},
+		{V: 1, Session: "s\"\n", Seq: 1, Time: time.Now(), Type: "<new>", Raw: json.RawMessage(`[1,2]`)},
+		{V: 1, Session: "s", Seq: 1, Time: time.Now(), Type: "t", RawBytes: []byte{0, 1, 255}},
+		{V: 1, Session: "s", Seq: 1, Time: time.Now(), Type: "t", RawRef: &api.RawRef{Artifact: "raw-1", Bytes: 3, SHA256: "ab", JSON: true}},
+		{V: 1, Session: "s", Seq: 1, Time: time.Now(), Type: "t", Data: json.RawMessage("{\r\n \"a\": 1}")},
+	} {
+		var b bytes.Buffer
+		writeEvent(&b, &e)
+		want, err := json.Marshal(e)
+		if err != nil || b.String() != string(want) {
+			t.Errorf("%s\nwant %s %v", b.String(), want, err)
+		}
+	}
+}
