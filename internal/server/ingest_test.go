@@ -83,7 +83,7 @@ func TestIngestCompressed(t *testing.T) {
 	if a.Acked != 500 {
 		t.Errorf("%+v", a)
 	}
-	bomb := compress(t, bytes.Repeat([]byte(" "), 300<<20))
+	bomb := compress(t, bytes.Repeat([]byte(" "), 64<<20))
 	b.refused(api.CodeTooLarge, "POST", path, b.device, bomb, header...)
 	b.refused(api.CodeInvalid, "POST", path, b.device, bomb[:len(bomb)/2][:50], header...)
 	b.refused(api.CodeInvalid, "POST", path, b.device, "no zstd", header...)
