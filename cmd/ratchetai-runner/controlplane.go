@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -49,7 +50,8 @@ func startControlPlane(ctx context.Context, c controlPlaneConfig) (*controlPlane
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen: %w", err), db.Close())
 	}
-	dispatcher, err := schedule.New(ctx, db, c.Log, nil)
+	metrics := server.NewMetrics()
+	dispatcher, err := schedule.New(ctx, db, c.Log, metrics)
 	if err != nil {
 		return nil, errors.Join(err, l.Close(), db.Close())
 	}
@@ -57,25 +59,20 @@ func startControlPlane(ctx context.Context, c controlPlaneConfig) (*controlPlane
 	if cp.URL == nil {
 		cp.URL = listenURL(l.Addr(), c.Certificate != nil)
 	}
-	dispatching := make(chan struct{}) // closed when the dispatcher has ended
 	cp.Server = server.New(server.Config{
-		Store: db, Dispatcher: dispatcher, Log: c.Log, Version: c.Version, Public: c.Public,
+		Store: db, Dispatcher: dispatcher, Metrics: metrics, Log: c.Log, Version: c.Version, Public: c.Public,
 	})
 	ctx, cp.stop = context.WithCancel(ctx)
 	// The dispatcher ends after the server: whoever is held still gets an answer.
 	running, stopDispatcher := context.WithCancel(context.WithoutCancel(ctx))
-	maintained := make(chan struct{})
-	go func() {
-		defer close(dispatching)
-		dispatcher.Run(running)
-	}()
-	go func() { defer close(maintained); cp.Server.Maintain(ctx, c.Retention) }()
+	var beside sync.WaitGroup
+	beside.Go(func() { dispatcher.Run(running) })
+	beside.Go(func() { cp.Server.Maintain(ctx, c.Retention) })
 	go func() {
 		err := cp.Server.Serve(ctx, l, c.Certificate)
 		cp.stop()
 		stopDispatcher()
-		<-maintained
-		<-dispatching
+		beside.Wait()
 		cp.done <- errors.Join(err, db.Close())
 	}()
 	return cp, nil

@@ -59,12 +59,13 @@ func readPart(r *http.Request) (part, error) {
 		return p, invalid("an artifact's name has letters, digits, dots, dashes and underscores only, at most 200, and begins with none of the dots")
 	case err != nil || len(sum) != 32:
 		return p, invalid("the header " + api.HeaderSHA256 + " is missing or no SHA-256 in hexadecimal")
-	case r.ContentLength < 0:
-		return p, invalid("the request has no Content-Length")
 	}
 	p.end, p.size = r.ContentLength, r.ContentLength
-	if text := r.Header.Get("Content-Range"); text != "" {
-		if p.start, p.end, p.size, err = parseRange(text); err != nil || p.end-p.start != r.ContentLength {
+	switch text := r.Header.Get("Content-Range"); {
+	case text == "" && r.ContentLength < 0:
+		return p, invalid("the request has neither Content-Length nor Content-Range")
+	case text != "":
+		if p.start, p.end, p.size, err = parseRange(text); err != nil || r.ContentLength >= 0 && r.ContentLength != p.end-p.start {
 			return p, invalid(fmt.Sprintf("Content-Range %q is not like bytes 1000-1999/5000, or not as long as the body", text))
 		}
 	}

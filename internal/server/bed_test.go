@@ -42,7 +42,7 @@ func setup(t testing.TB, change ...func(*Config)) *bed {
 		t.Fatal(err)
 	}
 	b := &bed{t: t, store: db, client: &http.Client{}, dispatch: newFakeDispatcher(db)}
-	c := Config{Store: db, Dispatcher: b.dispatch, Log: log, Version: "test"}
+	c := Config{Store: db, Dispatcher: b.dispatch, Metrics: NewMetrics(), Log: log, Version: "test"}
 	for _, f := range change {
 		f(&c)
 	}

@@ -44,7 +44,6 @@ type inbox interface {
 	Inbox(ctx context.Context) ([]api.InboxItem, error)
 	Dismiss(ctx context.Context, item string) error
 	OpenAsk(ctx context.Context, session, ask string) (event.AskOpened, error)
-	RemoveRunner(ctx context.Context, id string) error
 }
 
 type access interface {
@@ -82,6 +81,7 @@ type runners interface {
 	Sync(ctx context.Context, device store.Caller, r api.Sync) (api.SyncAnswer, error)
 	Announce(ctx context.Context, device store.Caller, a api.Announce) (api.Lease, error)
 	Runners(ctx context.Context) ([]api.Runner, error)
+	Remove(ctx context.Context, id string) error
 	Away(session string) bool
 }
 

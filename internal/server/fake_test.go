@@ -71,6 +71,10 @@ func (d *fakeDispatcher) Runners(ctx context.Context) ([]api.Runner, error) {
 	return d.store.Runners(ctx)
 }
 
+func (d *fakeDispatcher) Remove(ctx context.Context, id string) error {
+	return d.store.RemoveRunner(ctx, id)
+}
+
 func (d *fakeDispatcher) Why(context.Context, task.Task) string { return "no runner is connected" }
 
 func (d *fakeDispatcher) Appended(string, store.Appended) int64 { return 10 }

@@ -24,7 +24,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificate func(*tl
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          log.New(lines{s.log}, "", 0),
+		ErrorLog:          log.New(clients{s.log}, "", 0),
 	}
 	if certificate != nil {
 		h.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate}
@@ -53,10 +53,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificate func(*tl
 	return err
 }
 
-// lines are what net/http has to say, mostly of clients that break off.
-type lines struct{ log logrus.FieldLogger }
+// clients are what net/http has to say, mostly of clients that break off.
+type clients struct{ log logrus.FieldLogger }
 
-func (l lines) Write(p []byte) (int, error) {
+func (l clients) Write(p []byte) (int, error) {
 	l.log.Debug(strings.TrimSpace(string(p)))
 	return len(p), nil
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
-// metrics are what GET /metrics shows. Every series is there from the start, so that a
+// Metrics are what GET /metrics shows. Every series is there from the start, so that a
 // rule on one that never happened works. It is the dispatcher's observer.
-type metrics struct {
+type Metrics struct {
 	registry  *prometheus.Registry
 	queueWait prometheus.Histogram
 	pickUp    prometheus.Histogram
@@ -27,8 +27,9 @@ type metrics struct {
 	readers   prometheus.Gauge
 }
 
-func newMetrics() *metrics {
-	m := &metrics{registry: prometheus.NewRegistry()}
+// NewMetrics returns metrics that count nothing yet.
+func NewMetrics() *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
 	seconds := func(name, help string, from float64) prometheus.Histogram {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "ratchetai", Name: name + "_seconds", Help: help,
 			Buckets: prometheus.ExponentialBuckets(from, 4, 10)})
@@ -55,20 +56,20 @@ func newMetrics() *metrics {
 }
 
 // QueueWait implements schedule.Observer, as do the next three.
-func (m *metrics) QueueWait(d time.Duration) { m.queueWait.Observe(d.Seconds()) }
+func (m *Metrics) QueueWait(d time.Duration) { m.queueWait.Observe(d.Seconds()) }
 
 // PickUp implements schedule.Observer.
-func (m *metrics) PickUp(d time.Duration) { m.pickUp.Observe(d.Seconds()) }
+func (m *Metrics) PickUp(d time.Duration) { m.pickUp.Observe(d.Seconds()) }
 
 // PollAge implements schedule.Observer. A label for each runner would be a series that
 // never ends.
-func (m *metrics) PollAge(_ string, d time.Duration) { m.polls.Observe(d.Seconds()) }
+func (m *Metrics) PollAge(_ string, d time.Duration) { m.polls.Observe(d.Seconds()) }
 
 // Outcome implements schedule.Observer.
-func (m *metrics) Outcome(o event.Outcome) { m.outcomes.WithLabelValues(string(o)).Inc() }
+func (m *Metrics) Outcome(o event.Outcome) { m.outcomes.WithLabelValues(string(o)).Inc() }
 
 // stored counts a batch with so many new events, the oldest of which happened lag ago.
-func (m *metrics) stored(events int, lag time.Duration) {
+func (m *Metrics) stored(events int, lag time.Duration) {
 	m.batches.Inc()
 	m.events.Add(float64(events))
 	if events > 0 {

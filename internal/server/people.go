@@ -53,7 +53,7 @@ func (s *Server) listRunners(c *call) error {
 
 func (s *Server) removeRunner(c *call) error {
 	id := c.r.PathValue("id")
-	if err := s.store.RemoveRunner(c.ctx(), id); err != nil {
+	if err := s.dispatch.Remove(c.ctx(), id); err != nil {
 		return err
 	}
 	s.audit(c, "runner.remove", id, "")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"strconv"
@@ -52,7 +53,7 @@ func problem(err error) *api.Error {
 		return &api.Error{Code: api.CodeGap, Message: text, Acked: gap.Acked}
 	case errors.As(err, &large):
 		return &api.Error{Code: api.CodeTooLarge, Message: "the body has more than " + strconv.FormatInt(large.Limit, 10) + " bytes"}
-	case errors.Is(err, task.ErrInvalid):
+	case errors.Is(err, task.ErrInvalid), errors.Is(err, schedule.ErrInvalid):
 		return invalid(text)
 	case errors.Is(err, store.ErrNotFound):
 		return &api.Error{Code: api.CodeNotFound, Message: text}
@@ -72,6 +73,8 @@ func problem(err error) *api.Error {
 		return errNoToken()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return invalid("the body came too slowly")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return invalid("the body is cut")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &api.Error{Code: api.CodeUnavailable, Message: "the request was given up", RetryAfterMS: 1000}
 	}

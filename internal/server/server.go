@@ -30,7 +30,9 @@ import (
 type Config struct {
 	Store      Store
 	Dispatcher Dispatcher
-	Log        logrus.FieldLogger
+	// Metrics are the dispatcher's observer, too. A server has its own.
+	Metrics *Metrics
+	Log     logrus.FieldLogger
 	// Version of the program, for people.
 	Version string
 	// Public is the address that people use, with a path if the API is below one: in
@@ -60,7 +62,7 @@ type Server struct {
 	hashing  chan struct{} // a place for each password that is hashed at a time
 	logins   throttle
 	setup    sync.Mutex // over what makes the owner
-	metrics  *metrics
+	metrics  *Metrics
 	handler  http.Handler
 }
 
@@ -73,7 +75,7 @@ func New(c Config) *Server {
 		store: c.Store, dispatch: c.Dispatcher, log: c.Log, version: c.Version, public: c.Public, ready: c.Ready, now: c.Now,
 		uploads: budget{left: uploadsMax},
 		hashing: make(chan struct{}, hashesMax),
-		metrics: newMetrics(),
+		metrics: c.Metrics,
 	}
 	if s.now == nil {
 		s.now = time.Now
