@@ -21,8 +21,8 @@ func (a *app) answerCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "answer ASK [allow|allow-session|deny|stop] [TEXT]...",
 		Short: "Answer what a session asks",
-		Long: `Answer what a session asks; without an answer, show what it asks. ASK is the beginning or
-the end of the ask's id, or of its session's or task's if that asks one thing only.
+		Long: `Answer what a session asks; without an answer, show what it asks. ASK is what
+inbox ls calls it, or the beginning or the end of its session's or task's id.
 
   answer ASK allow                 the call may run
   answer ASK allow-session         this and the same again, until the session ends
@@ -31,8 +31,8 @@ the end of the ask's id, or of its session's or task's if that asks one thing on
   answer ASK TEXT...               to a question: the number of a choice, or any text; one
                                    for each question that is asked
   answer ASK allow --input JSON    the call runs with other arguments; or a form's data`,
-		Example: `  ratchetai-runner answer 5ebe0d3a9c11
-  ratchetai-runner answer 5ebe0d3a9c11 deny "use git clean instead"`,
+		Example: `  ratchetai-runner answer 4f2a91c07b3e
+  ratchetai-runner answer 4f2a91c07b3e deny "use git clean instead"`,
 		Args: only(1, many, "ASK"),
 	}
 	r := a.newRemote(c)
@@ -54,7 +54,7 @@ the end of the ask's id, or of its session's or task's if that asks one thing on
 		case it.Ask == nil:
 			return fmt.Errorf("the control plane does not say what %s asks", it.Session)
 		case len(args) == 1 && input == "":
-			return a.printAsk(it, asJSON)
+			return a.printAsk(it, args[0], asJSON)
 		}
 		answer, err := answerOf(*it.Ask, args[1:], input)
 		if err != nil {
@@ -112,7 +112,7 @@ func answerOf(o event.AskOpened, words []string, input string) (event.Answer, er
 }
 
 // printAsk shows what is asked and how it is answered.
-func (a *app) printAsk(it api.InboxItem, asJSON bool) error {
+func (a *app) printAsk(it api.InboxItem, called string, asJSON bool) error {
 	if asJSON {
 		return jsonLines(a.Out, []api.InboxItem{it})
 	}
@@ -130,9 +130,10 @@ func (a *app) printAsk(it api.InboxItem, asJSON bool) error {
 	if it.Ask.Kind == event.AskQuestion {
 		how = append([]string{"NUMBER or TEXT"}, how...)
 	}
+	deadline := ""
 	if t, err := time.Parse(time.RFC3339, it.Ask.ExpiresAt); err == nil {
-		how = append(how, "("+string(it.Ask.Default)+" at "+t.Local().Format(time.TimeOnly)+")")
+		deadline = fmt.Sprintf("   (at %s: %s)", t.Local().Format(time.TimeOnly), it.Ask.Default)
 	}
-	fmt.Fprintf(a.Err, "%s answer %s %s\n", name, short(it.Ask.Ask), strings.Join(how, " | "))
+	fmt.Fprintf(a.Err, "%s answer %s %s%s\n", name, term.Line(called), strings.Join(how, "|"), deadline)
 	return nil
 }

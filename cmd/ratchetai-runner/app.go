@@ -71,7 +71,7 @@ func (a *app) root() *cobra.Command {
 	c.AddCommand(a.runCommand(), a.attachCommand(), a.connectCommand(), a.sessionsCommand(), a.logsCommand(), a.loginCommand(), a.loginsCommand(),
 		a.taskCommand(), a.sendCommand(), a.interruptCommand(), a.answerCommand(), a.inboxCommand(), a.runnerCommand(),
 		a.tokenCommand("device", api.Devices), a.tokenCommand("token", api.Personal), a.auditCommand(),
-		a.serveCommand(), a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.doctorCommand(), a.selftestCommand(), a.versionCommand(), a.manCommand())
+		a.serveCommand(), a.upCommand(), a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.doctorCommand(), a.selftestCommand(), a.versionCommand(), a.manCommand())
 	c.AddCommand(a.engineProxyCommand(), a.healthCommand())
 	return c
 }

@@ -67,6 +67,11 @@ func (a *app) connect(ctx context.Context, f connectFlags) error {
 		return err
 	}
 	defer closing()
+	return a.driveDaemon(ctx, d, f.onDrain)
+}
+
+// driveDaemon runs d until it ends, and lets signals end it: ever more so.
+func (a *app) driveDaemon(ctx context.Context, d *connect.Daemon, onDrain string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	signals := make(chan os.Signal, 4) // more than a person sends in a moment
@@ -83,13 +88,13 @@ func (a *app) connect(ctx context.Context, f connectFlags) error {
 		switch n {
 		case 1:
 			a.say("draining: no new sessions; ends when those that run have ended (again: end them)")
-			d.Drain(f.onDrain == "hand-back")
+			d.Drain(onDrain == "hand-back")
 		case 2:
 			a.say("ending the sessions (again: leave them to the next connect)")
 			d.Stop()
 		case 3:
 			cancel()
-			<-ended
+			_ = <-ended // it was told to
 			return errDetached
 		}
 	}

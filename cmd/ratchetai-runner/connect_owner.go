@@ -16,14 +16,21 @@ import (
 )
 
 func (f *connectFlags) add(c *cobra.Command) {
-	o, flags := &f.owner, c.Flags()
+	flags := c.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.url, "url", "", "the control plane's address, also RATCHET_URL")
 	flags.StringVar(&f.token, "token", "", "this device's token, rt_…; better in RATCHET_DEVICE_TOKEN, where no one on this machine sees it")
+	f.addOwner(c)
+	flags.Int64Var(&f.interval, "interval", 0, "ask the control plane every so many milliseconds, where it cannot hold a request; 0: it holds them, and tasks come at once")
+}
+
+// addOwner adds what the owner offers, to whatever control plane.
+func (f *connectFlags) addOwner(c *cobra.Command) {
+	o, flags := &f.owner, c.Flags()
+	flags.SortFlags = false
 	flags.StringVar(&f.name, "name", "", "name of this runner (default: the machine's)")
 	flags.StringArrayVar(&f.labels, "label", nil, "label that tasks can ask for; repeatable")
 	flags.IntVar(&f.capacity, "capacity", 0, "sessions at a time (default: by processors and memory, 4 GiB each)")
-	flags.Int64Var(&f.interval, "interval", 0, "ask the control plane every so many milliseconds, where it cannot hold a request; 0: it holds them, and tasks come at once")
 	flags.StringVar(&f.onDrain, "on-drain", "finish", "what becomes, on the first SIGTERM, of sessions whose agent does not run yet: finish, hand-back")
 	flags.StringVar(&o.cwd, "cwd", ".", "directory of the default workspace, which has its name")
 	flags.StringArrayVar(&f.workspaces, "workspace", nil, "NAME=DIR[,shared], a workspace that tasks can name; shared: for several sessions at once; repeatable (then without --cwd the first is the default)")

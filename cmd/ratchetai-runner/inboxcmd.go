@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,7 +50,7 @@ func (a *app) inboxLs() *cobra.Command {
 func (a *app) printInbox(items []api.InboxItem, now time.Time) error {
 	var rows [][]term.Cell
 	for _, it := range items {
-		row := term.Cells("", age(now.Sub(it.Since)), it.Title, it.Text, inboxNext(it))
+		row := term.Cells("", age(now.Sub(it.Since)), it.Title, it.Text, inboxNext(it, items))
 		row[0] = inboxKind(it)
 		rows = append(rows, row)
 	}
@@ -70,12 +68,12 @@ func inboxKind(it api.InboxItem) term.Cell {
 }
 
 // inboxNext is the command that deals with an item.
-func inboxNext(it api.InboxItem) string {
-	switch {
-	case it.Kind == api.InboxAsk && it.Ask != nil:
-		return "answer " + short(it.Ask.Ask)
-	case it.Kind == api.InboxOutcome:
-		return "inbox dismiss " + short(it.Task)
+func inboxNext(it api.InboxItem, all []api.InboxItem) string {
+	switch it.Kind {
+	case api.InboxAsk:
+		return "answer " + itemName(it, all)
+	case api.InboxOutcome:
+		return "inbox dismiss " + itemName(it, all)
 	}
 	return "task show " + short(it.Task)
 }
@@ -106,55 +104,4 @@ func (a *app) inboxDismiss() *cobra.Command {
 		return errors.Join(problems...)
 	})
 	return c
-}
-
-// completeInbox offers the items of a kind to the shell.
-func (r *remote) completeInbox(cmd *cobra.Command, kind api.InboxKind) ([]string, cobra.ShellCompDirective) {
-	return r.complete(cmd, func(ctx context.Context, c *api.Client) (ids []string) {
-		inbox, _ := c.Inbox(ctx)
-		for _, it := range inbox.Items {
-			switch {
-			case it.Kind != kind:
-			case it.Ask != nil:
-				ids = append(ids, short(it.Ask.Ask)+"\t"+term.Line(it.Text))
-			default:
-				ids = append(ids, short(it.Task)+"\t"+term.Line(it.Title))
-			}
-		}
-		return ids
-	})
-}
-
-// pick returns the item of a kind that id means: of the item itself, its ask, its session
-// or its task, the beginning or the end.
-func pick(items []api.InboxItem, kind api.InboxKind, id string) (api.InboxItem, error) {
-	means := func(whole string) bool { return strings.HasPrefix(whole, id) || strings.HasSuffix(whole, id) }
-	found := slices.DeleteFunc(slices.Clone(items), func(it api.InboxItem) bool {
-		ask := ""
-		if it.Ask != nil {
-			ask = it.Ask.Ask
-		}
-		return it.Kind != kind || id == "" || !slices.ContainsFunc([]string{it.ID, ask, it.Session, it.Task}, means)
-	})
-	missing := func(format string, args ...any) (api.InboxItem, error) {
-		return api.InboxItem{}, &api.Error{Status: 404, Code: api.CodeNotFound, Message: fmt.Sprintf(format, args...), Hint: name + " inbox ls lists them"}
-	}
-	switch len(found) {
-	case 0:
-		return missing("nothing in the inbox is %s %q", map[api.InboxKind]string{api.InboxAsk: "an ask of", api.InboxOutcome: "the outcome of"}[kind], id)
-	case 1:
-		return found[0], nil
-	}
-	var ids []string
-	for _, it := range found {
-		ids = append(ids, short(itemID(it)))
-	}
-	return missing("%d things in the inbox are of %q: %s", len(found), id, strings.Join(ids, ", "))
-}
-
-func itemID(it api.InboxItem) string {
-	if it.Ask != nil {
-		return it.Ask.Ask
-	}
-	return it.Task
 }

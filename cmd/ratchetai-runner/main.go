@@ -11,7 +11,14 @@
 //	images build build the image that sandboxes start from
 //	decode       show what an agent printed that was run without this program
 //	config       check and show the settings: check, show
+//	up           run a control plane and a runner on this machine, with no set-up
 //	serve        run the control plane
+//	task         queue tasks at a control plane, and see what became of them
+//	send         tell a session's agent something; interrupt, answer: likewise
+//	inbox        list what needs a person: ls, dismiss
+//	runner       list and remove a control plane's runners: ls, rm
+//	device       make, list and revoke runners' tokens; token: people's
+//	audit        show who did what at a control plane
 //	doctor       say what on this machine keeps sessions from running well
 //	selftest     attack a sandbox from inside
 //	engine-proxy give a runner as much of the engine as sandboxes need

@@ -113,12 +113,13 @@ func plainURL(address string) string {
 
 // localPlane is what up tells people's commands on the same machine.
 type localPlane struct {
-	URL   string `json:"url"`
-	Token string `json:"token"` // a personal one
+	URL    string `json:"url"`
+	Token  string `json:"token"`            // a personal one
+	Device string `json:"device,omitempty"` // of the runner here
 }
 
-// localPlanePath is where; dir is the state directory.
-func localPlanePath(dir string) string { return filepath.Join(dir, "control-plane", "local.json") }
+// localPlaneFile is where, in the control plane's directory.
+const localPlaneFile = "local.json"
 
 // localPlane reads what up wrote; empty if there is nothing of use.
 func (a *app) localPlane() localPlane {
@@ -127,7 +128,7 @@ func (a *app) localPlane() localPlane {
 	if err != nil {
 		return at
 	}
-	data, err := os.ReadFile(localPlanePath(dir))
+	data, err := os.ReadFile(filepath.Join(dir, "control-plane", localPlaneFile))
 	if err == nil {
 		err = json.Unmarshal(data, &at)
 	}
