@@ -86,6 +86,9 @@ func sameHost(r *http.Request, via []*http.Request) error {
 // URL is the control plane's address.
 func (c *Client) URL() string { return c.base.String() }
 
+// SetTransport makes c send by t, before its first call: tests put a faulty network there.
+func (c *Client) SetTransport(t http.RoundTripper) { c.http.Transport = t }
+
 // Close lets go of idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -116,12 +119,21 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	return nil
 }
 
+// sized is a body of which net/http cannot see how long it is.
+type sized struct {
+	io.Reader
+	bytes int64
+}
+
 // Send sends a request and returns the answer if it is no error; the caller closes
 // its body. path begins with /api/v1/ and may have a query.
 func (c *Client) Send(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base.String()+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if b, ok := body.(sized); ok {
+		r.ContentLength = b.bytes
 	}
 	for k, v := range header {
 		r.Header[k] = v

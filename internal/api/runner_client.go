@@ -19,6 +19,8 @@ const (
 	runnerPath = "/api/v1/runner/"
 	// compressMin is the size in bytes from which a batch is worth compressing.
 	compressMin = 2 << 10
+	// pieceMin is the size in bytes of an artifact's piece that every proxy has to take.
+	pieceMin = 64 << 10
 )
 
 // Sync reports s and returns what the control plane wants. It blocks for s.WaitMS, or
@@ -73,22 +75,38 @@ func (c *Client) PutArtifact(ctx context.Context, session string, lease int64, n
 	if have.SHA256 != sha256 || have.Size != size || have.Received >= size {
 		have.Received = 0
 	}
-	body, err := open(have.Received)
+	for piece := size; !have.Complete; {
+		piece = min(piece, size-have.Received)
+		next, err := c.putPiece(ctx, path, lease, sha256, have.Received, piece, size, open)
+		if errors.As(err, &refused) && refused.Code == CodeTooLarge && piece > pieceMin {
+			piece /= 2 // a proxy takes no larger bodies
+			continue
+		}
+		if err == nil && next.Received <= have.Received {
+			err = fmt.Errorf("artifact %s: %d of %d bytes arrived", name, next.Received, size)
+		}
+		if err != nil {
+			return err
+		}
+		have = next
+	}
+	return nil
+}
+
+// putPiece sends piece bytes of an artifact of size bytes, from an offset on.
+func (c *Client) putPiece(ctx context.Context, path string, lease int64, sha256 string, from, piece, size int64,
+	open func(offset int64) (io.ReadCloser, error)) (have Artifact, err error) {
+	body, err := open(from)
 	if err != nil {
-		return err
+		return have, err
 	}
 	defer body.Close()
 	h := leaseHeader(lease)
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set(HeaderSHA256, sha256)
-	h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", have.Received, size-1, size))
-	if err := c.exchange(ctx, http.MethodPut, path, h, body, &have); err != nil {
-		return err
-	}
-	if !have.Complete {
-		return fmt.Errorf("artifact %s: %d of %d bytes arrived", name, have.Received, size)
-	}
-	return nil
+	h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, from+piece-1, size))
+	err = c.exchange(ctx, http.MethodPut, path, h, sized{io.LimitReader(body, piece), piece}, &have)
+	return have, err
 }
 
 // compress uses an encoder of the client's, which are large and seldom needed: the

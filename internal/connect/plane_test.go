@@ -313,7 +313,7 @@ func (p *plane) artifact(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method == http.MethodPut {
 		var from, to, size int64
-		if _, err := fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d/%d", &from, &to, &size); err != nil || from > int64(len(have)) {
+		if _, err := fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d/%d", &from, &to, &size); err != nil || from > int64(len(have)) || r.ContentLength != to-from+1 {
 			refuseWith(w, 409, api.CodeConflict, nil)
 			return
 		}

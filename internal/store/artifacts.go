@@ -88,7 +88,7 @@ func (s *Store) artifactPath(sha256 string) string {
 	return filepath.Join(s.dir, artifactDir, sha256[:2], sha256)
 }
 
-// PutArtifact adds bytes from r at offset, which must be what was received so far (else ErrConflict).
+// PutArtifact adds bytes from r at offset, which must not be behind what was received so far (else ErrConflict).
 // When all of size are there, their hash is compared, and a mismatch starts anew with ErrConflict.
 // What r gave before an error is kept. b says whose lease it is; its events are not looked at.
 func (s *Store) PutArtifact(ctx context.Context, b Batch, name string, size int64, sha256 string, offset int64, r io.Reader) (ArtifactState, error) {
@@ -113,7 +113,7 @@ func (s *Store) putArtifact(ctx context.Context, b Batch, name string, want Arti
 	if err != nil || have.Complete {
 		return have, err
 	}
-	if have.Received != offset {
+	if offset < 0 || offset > have.Received {
 		return have, fmt.Errorf("%w: %d bytes of it are here", ErrConflict, have.Received)
 	}
 	if have.Received, err = receive(path, offset, want.Size, r); err != nil || have.Received < want.Size {
