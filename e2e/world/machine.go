@@ -1,0 +1,122 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
+	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/connect"
+	"github.com/sprawlto/ratchetai-runner/internal/runner"
+	"github.com/sprawlto/ratchetai-runner/sandbox/sandboxtest"
+)
+
+// Machine has an engine, a state directory and workspaces; daemons come and go on it.
+type Machine struct {
+	Name   string
+	Way    *Way
+	Engine *sandboxtest.Fake
+	// Config, if set, changes what the next daemon is made of.
+	Config func(*connect.Config)
+
+	w      *World
+	id     string // the runner's
+	state  string
+	work   string
+	secret string
+	daemon *Daemon
+}
+
+// Daemon is one that runs.
+type Daemon struct {
+	*connect.Daemon
+	link   *link
+	cancel context.CancelFunc
+	client *api.Client
+	ended  chan struct{} // closed after err is set
+	err    error
+}
+
+// Start starts a daemon.
+func (m *Machine) Start() *Daemon {
+	m.w.Helper()
+	d, err := m.start()
+	if err != nil {
+		m.w.Fatal(err)
+	}
+	m.daemon = d
+	return d
+}
+
+func (m *Machine) start() (*Daemon, error) {
+	store, err := runner.OpenStore(m.state)
+	if err != nil {
+		return nil, err
+	}
+	m.id = store.ID()
+	client, err := api.NewClient("http://127.0.0.1:1", m.secret, nil)
+	if err != nil {
+		return nil, err
+	}
+	client.SetTransport(m.Way)
+	engine := &link{Engine: m.Engine}
+	keys := map[string]string{"ANTHROPIC_API_KEY": "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz"}
+	config := connect.Config{
+		Client: client, Log: m.w.log, Say: func(string) {}, Name: m.Name, Version: "world", Capacity: 4, OrphanAfter: connect.DefaultOrphanAfter,
+		Runner: &runner.Runner{
+			Store: store, Engine: engine, Log: m.w.log, Home: filepath.Join(m.state, "..", "home"), Getenv: func(k string) string { return keys[k] },
+		},
+		Workspaces: []connect.Workspace{{Name: "shop", Dir: m.work, Default: true, Shared: true}},
+		Task: func(string, agent.Kind) (runner.Task, error) {
+			return runner.Task{Workspace: m.work, User: fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()), Timeout: 7 * 24 * time.Hour, Silence: -1}, nil
+		},
+		Image: func(_ context.Context, t *runner.Task) error { t.Image = "world"; return nil },
+	}
+	if m.Config != nil {
+		m.Config(&config)
+	}
+	c, err := connect.New(config)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d := &Daemon{Daemon: c, link: engine, cancel: cancel, client: client, ended: make(chan struct{})}
+	go func() {
+		defer close(d.ended)
+		d.err = c.Run(ctx)
+	}()
+	return d, nil
+}
+
+// Kill ends the daemon as kill -9 does, as far as that can be had inside of one process: its
+// sandboxes work on, and no request of it arrives any more.
+func (m *Machine) Kill() {
+	m.w.Helper()
+	m.daemon.link.cut()
+	m.Leave()
+}
+
+// Leave ends the daemon; its sessions go on, and so does what it holds of them, in this process.
+func (m *Machine) Leave() {
+	m.w.Helper()
+	m.daemon.cancel()
+	m.Wait()
+}
+
+// Wait returns the daemon's error when it has ended.
+func (m *Machine) Wait() error {
+	m.w.Helper()
+	select {
+	case <-m.daemon.ended:
+	case <-time.After(m.w.Patience):
+		m.w.Fatalf("the daemon of %s does not end", m.Name)
+	}
+	m.daemon.client.Close()
+	return m.daemon.err
+}
+
+// Journal is the directory of a session's journal.
+func (m *Machine) Journal(session string) string { return filepath.Join(m.state, "sessions", session) }
