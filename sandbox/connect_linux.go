@@ -2,13 +2,13 @@ package sandbox
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,11 +23,10 @@ const connectMax = 2 * time.Second
 // fails where PID 1 offers none that this process can reach: another machine, a
 // desktop's virtual machine, a runtime that keeps sockets to itself.
 func connect(ctx context.Context, state string) (io.ReadWriteCloser, error) {
-	return connectTo(ctx, state, isInit)
-}
-
-// connectTo is connect to whom trusted returns no error for.
-func connectTo(ctx context.Context, state string, trusted func(*net.UnixConn) error) (io.ReadWriteCloser, error) {
+	key, err := os.ReadFile(filepath.Join(state, pid1.KeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("the sandbox's key: %w", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, connectMax)
 	defer cancel()
 	dir := filepath.Join(state, "io")
@@ -37,7 +36,7 @@ func connectTo(ctx context.Context, state string, trusted func(*net.UnixConn) er
 		final := err == nil
 		c, err := dialSocket(dir)
 		if err == nil {
-			if err = trusted(c); err == nil {
+			if err = checkKey(ctx, c, key); err == nil {
 				return c, nil
 			}
 			c.Close()
@@ -75,39 +74,19 @@ func dialSocket(dir string) (*net.UnixConn, error) {
 	return c.(*net.UnixConn), nil
 }
 
-// isInit returns an error unless the process that made the socket at the other end
-// of c is PID 1 of its PID namespace: the agent could put a socket of its own in
-// the place of PID 1's, and cannot make a namespace.
-func isInit(c *net.UnixConn) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("ask who listens: %w", err)
+// checkKey returns an error unless c says key: the agent could put a socket of its own
+// in the place of PID 1's, and has never seen the key. Nothing is sent before.
+func checkKey(ctx context.Context, c *net.UnixConn, key []byte) error {
+	end, _ := ctx.Deadline()
+	if err := c.SetReadDeadline(end); err != nil {
+		return err
 	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil || credErr != nil {
-		return fmt.Errorf("ask who listens: %w", errors.Join(err, credErr))
+	said := make([]byte, len(key))
+	if _, err := io.ReadFull(c, said); err != nil {
+		return fmt.Errorf("who listens says no key: %w", err)
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cred.Pid))
-	if err != nil {
-		return fmt.Errorf("ask who listens: %w", err)
-	}
-	if !isInitStatus(string(status)) {
+	if len(key) != pid1.KeyBytes || subtle.ConstantTimeCompare(said, key) == 0 {
 		return errors.New("the sandbox's socket is not PID 1's")
 	}
-	return nil
-}
-
-// isInitStatus reads the line NSpid of /proc/PID/status: the process's number in
-// our namespace and in each one below, the innermost last.
-func isInitStatus(status string) bool {
-	for line := range strings.SplitSeq(status, "\n") {
-		if numbers, ok := strings.CutPrefix(line, "NSpid:"); ok {
-			all := strings.Fields(numbers)
-			return len(all) > 1 && all[len(all)-1] == "1"
-		}
-	}
-	return false
+	return c.SetReadDeadline(time.Time{})
 }

@@ -2,9 +2,11 @@ package sandbox
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -12,9 +14,12 @@ import (
 	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
 )
 
-// stateWithSocket is a state directory where somebody listens, and what connects
-// there.
-func stateWithSocket(t *testing.T, name string) (state string, came <-chan struct{}) {
+// testKey is the key of the sandboxes here.
+var testKey = []byte(strings.Repeat("k", pid1.KeyBytes))
+
+// stateWithSocket is a state directory where somebody listens who says what is given,
+// and what connects there.
+func stateWithSocket(t *testing.T, name string, says []byte) (state string, came <-chan struct{}) {
 	t.Helper()
 	state, err := os.MkdirTemp("", "sock") // a socket's path is short
 	if err != nil {
@@ -22,6 +27,9 @@ func stateWithSocket(t *testing.T, name string) (state string, came <-chan struc
 	}
 	t.Cleanup(func() { os.RemoveAll(state) })
 	if err := os.Mkdir(filepath.Join(state, "io"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(state, pid1.KeyFile), testKey, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("unix", filepath.Join(state, "io", name))
@@ -33,44 +41,50 @@ func stateWithSocket(t *testing.T, name string) (state string, came <-chan struc
 	go func() {
 		if conn, err := l.Accept(); err == nil {
 			c <- struct{}{}
+			_, _ = conn.Write(says)
+			conn.(*net.UnixConn).CloseWrite()
+			heard, _ := io.ReadAll(conn)
+			if len(heard) > 0 {
+				t.Errorf("somebody heard %q", heard)
+			}
 			conn.Close()
 		}
 	}()
 	return state, c
 }
 
-func anybody(*net.UnixConn) error { return nil }
-
-// Somebody else than PID 1, as this process is, gets no byte.
+// Somebody else than PID 1 gets no byte.
 func TestConnectToImposter(t *testing.T) {
 	t.Parallel()
-	state, _ := stateWithSocket(t, pid1.SocketFile)
-	if err := os.WriteFile(filepath.Join(state, "io", pid1.StdoutFile), nil, 0o600); err != nil {
+	for name, says := range map[string][]byte{
+		"nothing": nil, "less": testKey[1:], "zeros": make([]byte, pid1.KeyBytes), "other": []byte(strings.Repeat("k", pid1.KeyBytes-1) + "l"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			state, came := stateWithSocket(t, pid1.SocketFile, says)
+			if err := os.WriteFile(filepath.Join(state, "io", pid1.StdoutFile), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if c, err := connect(t.Context(), state); err == nil {
+				c.Close()
+				t.Error("connected")
+			}
+			<-came
+		})
+	}
+	state, came := stateWithSocket(t, pid1.SocketFile, nil)
+	if err := os.Remove(filepath.Join(state, pid1.KeyFile)); err != nil { // of a runner of before
 		t.Fatal(err)
 	}
-	if c, err := connect(t.Context(), state); err == nil {
-		c.Close()
-		t.Error("connected")
-	}
-	for status, want := range map[string]bool{
-		"Name:\tx\nNSpid:\t4711\t1\nNSpgid:\t4711\t1\n": true,
-		"Name:\tx\nNSpid:\t4711\t1\t1\n":                true,
-		"Name:\tx\nNSpid:\t4711\t12\n":                  false,
-		"Name:\tx\nNSpid:\t4711\t1\t7\n":                false,
-		"Name:\tx\nNSpid:\t1\n":                         false,
-		"Name:\tNSpid:\n":                               false,
-		"":                                              false,
-	} {
-		if got := isInitStatus(status); got != want {
-			t.Errorf("%q: %v", status, got)
-		}
+	if _, err := connect(t.Context(), state); err == nil || len(came) > 0 {
+		t.Errorf("without a key: %v", err)
 	}
 }
 
 func TestConnect(t *testing.T) {
 	t.Parallel()
-	state, came := stateWithSocket(t, pid1.SocketFile)
-	c, err := connectTo(t.Context(), state, anybody)
+	state, came := stateWithSocket(t, pid1.SocketFile, testKey)
+	c, err := connect(t.Context(), state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +104,7 @@ func TestConnectHostile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			state, came := stateWithSocket(t, "other")
+			state, came := stateWithSocket(t, "other", testKey)
 			dir := filepath.Join(state, "io")
 			if err := plant(filepath.Join(dir, pid1.SocketFile), filepath.Join(dir, "other")); err != nil {
 				t.Fatal(err)
@@ -98,7 +112,7 @@ func TestConnectHostile(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, pid1.StdoutFile), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if c, err := connectTo(t.Context(), state, anybody); err == nil {
+			if c, err := connect(t.Context(), state); err == nil {
 				c.Close()
 				t.Error("connected")
 			}
@@ -116,15 +130,19 @@ func TestConnectWaits(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if c, err := connectTo(ctx, t.TempDir(), anybody); err == nil {
+	empty := t.TempDir()
+	if err := os.WriteFile(filepath.Join(empty, pid1.KeyFile), testKey, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := connect(ctx, empty); err == nil {
 		c.Close()
 		t.Error("connected to nothing")
 	}
-	state, came := stateWithSocket(t, "early")
+	state, came := stateWithSocket(t, "early", testKey)
 	time.AfterFunc(20*time.Millisecond, func() {
 		_ = os.Rename(filepath.Join(state, "io", "early"), filepath.Join(state, "io", pid1.SocketFile))
 	})
-	c, err := connectTo(t.Context(), state, anybody)
+	c, err := connect(t.Context(), state)
 	if err != nil {
 		t.Fatal(err)
 	}

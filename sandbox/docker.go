@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -230,13 +231,26 @@ func prepareState(s Spec) (out *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if os.Geteuid() == 0 {
-		if err := errors.Join(out.Chown(uid, gid), os.Chown(io, uid, gid)); err != nil {
-			out.Close()
-			return nil, err
-		}
+	err = writeKey(s.State)
+	if err == nil && os.Geteuid() == 0 {
+		err = errors.Join(out.Chown(uid, gid), os.Chown(io, uid, gid), os.Chown(filepath.Join(io, pid1.KeyFile), uid, gid))
+	}
+	if err != nil {
+		out.Close()
+		return nil, err
 	}
 	return out, nil
+}
+
+// writeKey makes the key by which PID 1 is told from the agent: one copy for PID 1,
+// which removes it before the agent starts, and ours, which the sandbox does not see.
+func writeKey(state string) error {
+	key := make([]byte, pid1.KeyBytes)
+	_, _ = rand.Read(key) // never fails
+	return errors.Join(
+		os.WriteFile(filepath.Join(state, pid1.KeyFile), key, 0o600),
+		os.WriteFile(filepath.Join(state, "io", pid1.KeyFile), key, 0o600),
+	)
 }
 
 // Adopt implements Engine.

@@ -166,6 +166,7 @@ func TestPlace(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	s.Mounts = []Mount{{Source: in("image"), Target: "/x"}}
 	before := plan(s, 1)
 	if err := ownMounts(nil).place(before, s.State); err != nil || before.Host.Mounts[4].Source != in("image") {
 		t.Errorf("outside of a container: %v, %+v", err, before.Host.Mounts[4])

@@ -62,6 +62,10 @@ func tunnels() []attempt {
 			}
 			return every(all...)
 		}},
+		{"tunnel-key", "read the key by which the runner knows PID 1", func(*inside) verdict {
+			_, err := os.ReadFile(filepath.Join(pid1.StateDir, pid1.KeyFile))
+			return denied("read "+pid1.KeyFile, err, unix.ENOENT)
+		}},
 		{"tunnel-name", "take the tunnel's abstract name", func(*inside) verdict {
 			l, err := net.Listen("unix", abstractTunnel)
 			if err == nil {

@@ -19,8 +19,8 @@
 // are held. A sandbox that stays without a tunnel ends the agent.
 //
 // Besides that it does what PID 1 must: it reaps orphans, forwards signals, and
-// exits with the agent's exit code. It keeps no secret and has no more rights
-// than the agent, but it is not dumpable, so that the agent cannot reach into it.
+// exits with the agent's exit code. It has no more rights than the agent, but it is
+// not dumpable, so that the agent cannot reach into it.
 package pid1
 
 import (
@@ -41,8 +41,12 @@ const (
 	// runner has made it as NewStdoutFile; PID 1 gives it its name.
 	StdoutFile    = "stdout"
 	NewStdoutFile = "stdout.new"
-	// SocketFile is where a runner on the same machine connects.
+	// SocketFile is where a runner on the same machine connects. PID 1 then says what
+	// it found in KeyFile, of KeyBytes, and removed before the agent started: nobody
+	// else in the sandbox knows it.
 	SocketFile = "tunnel"
+	KeyFile    = "tunnel.key"
+	KeyBytes   = 32
 	// ProxyAddr is where the agent finds its egress proxy.
 	ProxyAddr = "127.0.0.1:3128"
 	// LineMax bounds one line of stdin, in bytes.

@@ -23,6 +23,8 @@ const (
 	// helperSocket is abstract: it lives in the sandbox's network namespace and
 	// needs no writable directory.
 	helperSocket = "@ratchetai-tunnel"
+	// keyMax bounds the time to say the key.
+	keyMax = 5 * time.Second
 	// streamBuffer is the copy buffer of one direction of one connection.
 	streamBuffer = 128 << 10
 )
@@ -31,6 +33,7 @@ const (
 type hub struct {
 	stdin    *lines
 	direct   *net.UnixListener // for runners that see StateDir; nil where it holds no sockets
+	key      []byte            // said to them
 	helper   *net.UnixListener // for helpers that hand over an exec's stdio
 	proxy    net.Listener
 	attached chan struct{} // a runner came or went; sent by attach, read by supervise, holds one
@@ -43,6 +46,10 @@ type hub struct {
 }
 
 func newHub(stdin *lines) (*hub, error) {
+	key, err := takeKey(StateDir)
+	if err != nil {
+		return nil, err
+	}
 	// A file system without sockets, such as one that a desktop's virtual machine
 	// shares, leaves the helper.
 	direct, _ := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(StateDir, SocketFile), Net: "unix"})
@@ -55,7 +62,7 @@ func newHub(stdin *lines) (*hub, error) {
 		return nil, fmt.Errorf("listen for egress: %w", err)
 	}
 	h := &hub{
-		stdin: stdin, direct: direct, helper: helper, proxy: p,
+		stdin: stdin, direct: direct, key: key, helper: helper, proxy: p,
 		attached: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	h.buffers.New = func() any {
@@ -63,6 +70,19 @@ func newHub(stdin *lines) (*hub, error) {
 		return &buf
 	}
 	return h, nil
+}
+
+// takeKey reads the key in dir, so that nobody reads it again.
+func takeKey(dir string) ([]byte, error) {
+	name := filepath.Join(dir, KeyFile)
+	key, err := os.ReadFile(name)
+	if err == nil {
+		err = os.Remove(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take the tunnel's key: %w", err)
+	}
+	return key, nil
 }
 
 // serve accepts tunnels and the agent's connections until ctx ends.
@@ -96,6 +116,11 @@ func (h *hub) attach(c *net.UnixConn) {
 		refuse(errors.New("not from outside"))
 		return
 	}
+	_ = c.SetWriteDeadline(time.Now().Add(keyMax))
+	if _, err := c.Write(h.key); err != nil {
+		return
+	}
+	_ = c.SetWriteDeadline(time.Time{})
 	h.join(c)
 }
 
