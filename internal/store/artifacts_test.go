@@ -38,7 +38,7 @@ func TestArtifact(t *testing.T) {
 	if a := must(s.Artifact(ctx, h.Session, name)); a.Received != 1234 || a.Complete || a.Size != size || a.SHA256 != sum {
 		t.Errorf("%+v", a)
 	}
-	if a, err := put(name, 0, strings.NewReader(content)); !errors.Is(err, ErrConflict) || a.Received != 1234 {
+	if a, err := put(name, 1235, strings.NewReader(content[1235:])); !errors.Is(err, ErrConflict) || a.Received != 1234 {
 		t.Error(a, err)
 	}
 	if _, _, err := s.OpenArtifact(ctx, h.Session, name); !errors.Is(err, ErrNotFound) {

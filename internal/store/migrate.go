@@ -15,7 +15,7 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// ErrNewer: a newer version of the program wrote the database.
+// ErrNewer says that a newer version of the program wrote the database.
 var ErrNewer = errors.New("a newer version of ratchetai-runner wrote this database: use that or a later one")
 
 // migrations returns the files that make the schema, in the order of their names, of
@@ -81,7 +81,7 @@ func applyMigration(ctx context.Context, c *dbsql.Conn, version int, name string
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // after Commit it does nothing
+	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
 	if _, err := tx.ExecContext(ctx, string(text)); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ const (
 	writerCache = 4096
 )
 
-// ErrLocked: another process has the data directory open.
+// ErrLocked says that another process has the data directory open.
 var ErrLocked = errors.New("another process uses this data directory")
 
 // Store is an open database.

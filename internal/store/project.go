@@ -108,10 +108,11 @@ func (p *projection) apply(ctx context.Context, q *sql.Queries, session string, 
 	if err := a.save(ctx, q); err != nil || p.finished == nil || a.s.State != string(task.Ended) {
 		return err
 	}
-	s, t := toSession(a.s), task.Task{}
-	if t, err = toTask(a.t); err != nil {
+	t, err := toTask(a.t)
+	if err != nil {
 		return err
 	}
+	s := toSession(a.s)
 	out.Finished, out.Task = &s, &t
 	return nil
 }

@@ -263,4 +263,3 @@ func storedIn(t *rapid.T, s *Store, session string) (list []api.Event) {
 
 func must2[T any](v T, _ bool, err error) T { return must(v, err) }
 func must3[T, U any](v T, _ U, err error) T { return must(v, err) }
-

@@ -47,13 +47,6 @@ func atOrNil(n int64) *time.Time {
 	return &t
 }
 
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 func toTask(r sql.Task) (task.Task, error) {
 	t := task.Task{
 		ID: r.ID, State: task.State(r.State), CreatedAt: at(r.CreatedAt), CreatedBy: r.CreatedBy,

@@ -25,7 +25,7 @@ var (
 	ErrFull = errors.New("no space left for the database")
 )
 
-// GapError: events before the first of a batch are missing.
+// GapError says that events before the first of a batch are missing.
 type GapError struct{ Acked uint64 }
 
 func (e GapError) Error() string { return "events are missing" }

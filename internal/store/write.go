@@ -15,7 +15,7 @@ const (
 	groupBytesMax = 8 << 20
 )
 
-// ErrClosed: the store was closed.
+// ErrClosed says that the store was closed.
 var ErrClosed = errors.New("the database is closed")
 
 // writer owns the one connection that writes. Writes that wait at the same time share
