@@ -158,7 +158,7 @@ func (f *fake) FinishTask(_ context.Context, id string, outcome event.Outcome, r
 	return nil
 }
 
-func (f *fake) RetryTask(_ context.Context, id string, _ time.Time) (task.Task, error) {
+func (f *fake) RetryTask(_ context.Context, id string) (task.Task, error) {
 	done, err := f.write()
 	defer done()
 	t := f.tasks[id]

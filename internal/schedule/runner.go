@@ -149,7 +149,7 @@ func (r *runner) refuses(taskID string, now time.Time) bool {
 // attach makes an open session the runner's.
 func (d *Dispatcher) attach(r *runner, s store.Held, lease time.Duration) *held {
 	h := &held{
-		Held: s, at: r, workspace: r.nameOf(s.Workspace), expires: time.Now().Add(lease), acked: s.Acked,
+		Held: s, at: r, workspace: r.nameOf(s.Workspace), expires: time.Now().Add(lease),
 		announced: s.Task.Runner == s.Runner && s.Task.MaxAttempts == 1 && s.Task.OnLost == task.LostFinish, // as Announce says
 	}
 	if h.State != task.Offered {

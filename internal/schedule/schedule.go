@@ -72,7 +72,7 @@ type Tasks interface {
 	Task(ctx context.Context, id string) (task.Task, []task.Session, error)
 	Tasks(ctx context.Context, f store.TaskFilter) ([]task.Task, string, error)
 	FinishTask(ctx context.Context, id string, outcome event.Outcome, reason string, now time.Time) error
-	RetryTask(ctx context.Context, id string, now time.Time) (task.Task, error)
+	RetryTask(ctx context.Context, id string) (task.Task, error)
 }
 
 // Sessions is the part of the store that holds them.

@@ -85,7 +85,7 @@ func (d *Dispatcher) Retry(ctx context.Context, id string) (task.Task, error) {
 func (d *Dispatcher) retry(ctx context.Context, t *task.Task) ([]placement, error) {
 	defer d.move(t.ID)()
 	now := time.Now()
-	again, err := d.store.RetryTask(context.WithoutCancel(ctx), t.ID, now)
+	again, err := d.store.RetryTask(context.WithoutCancel(ctx), t.ID)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.queue.byID[t.ID]

@@ -59,7 +59,7 @@ func (d *fakeDispatcher) Cancel(ctx context.Context, id, by string) (task.Task, 
 }
 
 func (d *fakeDispatcher) Retry(ctx context.Context, id string) (task.Task, error) {
-	return d.store.RetryTask(ctx, id, time.Now())
+	return d.store.RetryTask(ctx, id)
 }
 
 func (d *fakeDispatcher) Command(ctx context.Context, session string, n api.NewCommand, by string) (api.Command, error) {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -73,27 +72,6 @@ func BenchmarkEvents(b *testing.B) {
 		}
 	}
 	b.ReportMetric(10_000*float64(b.N)/b.Elapsed().Seconds(), "events/s")
-}
-
-// BenchmarkQueue picks from a queue in which nothing matches, then from one where the first does.
-func BenchmarkQueue(b *testing.B) {
-	s := open(b)
-	for range 10_000 {
-		addTask(b, s, task.Spec{Workspace: "elsewhere"})
-	}
-	f := QueueFilter{Now: noon, Workspaces: []string{"", "shop"}, Agents: []string{"claude"}, Runner: []string{"nas"}, Limit: 1}
-	for _, n := range []int{0, 1} {
-		if n == 1 {
-			addTask(b, s, task.Spec{Workspace: "shop", Priority: 1})
-		}
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				if got := must(s.Queue(b.Context(), f)); len(got) != n {
-					b.Fatal(len(got))
-				}
-			}
-		})
-	}
 }
 
 // openSynced is open with a disk that is synced as usual.

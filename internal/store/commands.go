@@ -15,8 +15,8 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
-// commandsMax is how many commands of a session may wait for its runner.
-const commandsMax = 1000
+// commandsMax is how many commands a session takes.
+const commandsMax = 10_000
 
 // AddCommand queues a command for an open session. With an ID that the session has already, it
 // returns that one and added is false. ErrConflict if the session has ended.
@@ -44,8 +44,8 @@ func (s *Store) AddCommand(ctx context.Context, session string, c api.NewCommand
 		if !task.SessionState(row.State).Open() {
 			return fmt.Errorf("%w: it is %s", ErrConflict, row.State)
 		}
-		if row.Commands-row.CommandsAcked >= commandsMax {
-			return fmt.Errorf("%w: %d commands wait for its runner already", ErrConflict, commandsMax)
+		if row.Commands >= commandsMax {
+			return fmt.Errorf("%w: it has %d commands already", ErrConflict, commandsMax)
 		}
 		seq, err := q.CountCommand(ctx, row.Key)
 		if err != nil {
@@ -93,17 +93,4 @@ func toCommand(session string, r sql.Command) (api.Command, error) {
 		Session: session, Seq: r.Seq, ID: r.ID, Kind: c.Kind, Text: c.Text, Priority: c.Priority, Answer: c.Answer,
 		CreatedAt: at(r.CreatedAt), CreatedBy: r.CreatedBy,
 	}, nil
-}
-
-// AckCommands records that the runner has journalled commands up to number acked. A number that is
-// known already, or of no command, changes nothing.
-func (s *Store) AckCommands(ctx context.Context, session string, acked int64) error {
-	err := s.write(ctx, 0, func(ctx context.Context, q *sql.Queries) error {
-		_, err := q.AckCommands(ctx, acked, session)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("session %s: commands: %w", session, err)
-	}
-	return nil
 }

@@ -35,7 +35,7 @@ func (s *Store) Inbox(ctx context.Context) ([]api.InboxItem, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}
-	tasks, _, err := s.tasks(ctx, ids, len(ids))
+	tasks, _, err := s.tasks(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}

@@ -72,7 +72,7 @@ func TestInbox(t *testing.T) {
 		t.Error(got)
 	}
 	// An outcome of another attempt is new.
-	must(s.RetryTask(ctx, h.Task.ID, noon))
+	must(s.RetryTask(ctx, h.Task.ID))
 	appendEvents(t, s, offer(t, s, h.Task.ID), ev(1, event.SessionFinished{Outcome: event.Failed}))
 	if got := ids(); len(got) != 1 {
 		t.Error(got)

@@ -96,7 +96,6 @@ func (a *attempt) end(to task.SessionState, outcome event.Outcome, reason string
 	}
 	if end.Counts {
 		a.t.Attempts++
-		a.t.QueuedAt = nanos(now)
 	}
 	a.t.Reason = end.Reason
 	if end.State == task.Finished {
@@ -142,7 +141,7 @@ func (a *attempt) save(ctx context.Context, q *sql.Queries) error {
 // saveTask writes what can change of a task. ErrConflict if its state is not was by now.
 func saveTask(ctx context.Context, q *sql.Queries, t sql.Task, was string) error {
 	n, err := q.SetTask(ctx, sql.SetTaskParams{
-		ID: t.ID, Was: was, State: t.State, QueuedAt: t.QueuedAt, Attempts: t.Attempts, Session: t.Session,
+		ID: t.ID, Was: was, State: t.State, Attempts: t.Attempts, Session: t.Session,
 		Outcome: t.Outcome, Reason: t.Reason, FinishedAt: t.FinishedAt, Dismissed: t.Dismissed,
 	})
 	if err == nil && n == 0 {

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
@@ -80,9 +78,6 @@ func TestGivenBack(t *testing.T) {
 	if got.State != task.Queued || got.Attempts != 0 || got.Reason != "has no image" {
 		t.Fatalf("%+v", got)
 	}
-	if d := cmp.Diff(map[string]string{"runner-1": "has no image"}, must(s.Declined(ctx, got.ID))); d != "" {
-		t.Error(d)
-	}
 	// Never accepted: the runner learns that it is too late.
 	h = offer(t, s, got.ID)
 	if end := must(s.EndSession(ctx, h.Session, task.Returned, "", "nas did not answer", noon)); end.State != task.Queued || end.Counts {
@@ -90,13 +85,6 @@ func TestGivenBack(t *testing.T) {
 	}
 	if err := s.MoveSession(ctx, h.Session, h.Token, task.Accepted, "", noon); !errors.Is(err, ErrFenced) {
 		t.Error(err)
-	}
-	// Another try has a clean slate.
-	later := noon.Add(time.Hour)
-	h = offer(t, s, got.ID)
-	must(s.EndSession(ctx, h.Session, task.Gone, event.Lost, "away", later))
-	if d := must(s.Declined(ctx, got.ID)); len(d) != 0 {
-		t.Error(d)
 	}
 }
 
@@ -168,13 +156,13 @@ func TestAttempts(t *testing.T) {
 	if err := s.FinishTask(ctx, made.ID, event.Cancelled, "", noon); !errors.Is(err, ErrConflict) {
 		t.Error(err)
 	}
-	if got = must(s.RetryTask(ctx, made.ID, noon)); got.State != task.Queued || got.Attempts != 0 || got.Outcome != "" || got.FinishedAt != nil {
+	if got = must(s.RetryTask(ctx, made.ID)); got.State != task.Queued || got.Attempts != 0 || got.Outcome != "" || got.FinishedAt != nil {
 		t.Fatalf("%+v", got)
 	}
-	if _, err := s.RetryTask(ctx, made.ID, noon); !errors.Is(err, ErrConflict) {
+	if _, err := s.RetryTask(ctx, made.ID); !errors.Is(err, ErrConflict) {
 		t.Error(err)
 	}
-	if _, err := s.RetryTask(ctx, "none", noon); !errors.Is(err, ErrNotFound) {
+	if _, err := s.RetryTask(ctx, "none"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 	offer(t, s, made.ID)

@@ -133,7 +133,7 @@ func (m *model) finish(t *rapid.T) {
 }
 
 func (m *model) retry(t *rapid.T) {
-	_, err := m.s.RetryTask(t.Context(), m.anyTask(t), noon)
+	_, err := m.s.RetryTask(t.Context(), m.anyTask(t))
 	allow(t, err, ErrConflict)
 }
 

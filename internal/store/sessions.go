@@ -30,7 +30,6 @@ type Held struct {
 	// Stopping: somebody wants it ended; see StopSession.
 	Stopping event.Outcome
 	Reason   string
-	Acked    int64 // command that the runner has reported last
 	Commands int64 // the newest command
 }
 
@@ -39,7 +38,7 @@ func held(s sql.Session, t sql.Task) (Held, error) {
 	return Held{
 		Session: s.ID, Token: s.Key, Attempt: int(s.Attempt), Task: full, Runner: s.Runner, Workspace: s.Workspace,
 		State: task.SessionState(s.State), OfferedAt: at(s.OfferedAt), Stopping: event.Outcome(s.StopOutcome),
-		Reason: s.StopReason, Acked: s.CommandsAcked, Commands: s.Commands,
+		Reason: s.StopReason, Commands: s.Commands,
 	}, err
 }
 
@@ -99,9 +98,13 @@ func (s *Store) Offer(ctx context.Context, taskID, runner, runnerName string, no
 
 // insertSession makes t.Session.
 func insertSession(ctx context.Context, q *sql.Queries, t sql.Task, state task.SessionState, runner, name string, now time.Time) (Held, error) {
-	_, err := q.InsertSession(ctx, sql.InsertSessionParams{
+	full, err := toTask(t)
+	if err != nil {
+		return Held{}, err
+	}
+	_, err = q.InsertSession(ctx, sql.InsertSessionParams{
 		ID: t.Session, Task: t.ID, State: string(state), Attempt: t.Attempts + 1, Runner: runner, RunnerName: name,
-		Workspace: t.Workspace, OfferedAt: nanos(now),
+		Workspace: full.Workspace, OfferedAt: nanos(now),
 	})
 	if err != nil {
 		return Held{}, err
@@ -232,23 +235,6 @@ func (s *Store) StopSession(ctx context.Context, session string, outcome event.O
 		return fmt.Errorf("stop session %s: %w", session, err)
 	}
 	return nil
-}
-
-// Declined returns why runners declined a queued task, by runner id, since it was queued.
-func (s *Store) Declined(ctx context.Context, taskID string) (map[string]string, error) {
-	t, err := s.read.Task(ctx, taskID)
-	if err != nil {
-		return nil, fmt.Errorf("task %s: %w", taskID, understand(s.dir, err))
-	}
-	rows, err := s.read.Declined(ctx, taskID, t.QueuedAt)
-	if err != nil {
-		return nil, fmt.Errorf("task %s: %w", taskID, err)
-	}
-	by := make(map[string]string, len(rows))
-	for _, r := range rows {
-		by[r.Runner] = r.Reason
-	}
-	return by, nil
 }
 
 // Session returns one session; id as in Task.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -63,14 +62,8 @@ func insertTask(ctx context.Context, q *sql.Queries, spec task.Spec, state task.
 	if err != nil {
 		return sql.Task{}, err
 	}
-	agent := spec.Agent
-	if agent == "" {
-		agent = "claude"
-	}
 	p := sql.InsertTaskParams{
-		ID: id.String(), State: string(state), Priority: int64(spec.Priority), Agent: agent, Workspace: spec.Workspace,
-		Runner: spec.Runner, NotBefore: nanosOf(spec.NotBefore), Deadline: nanosOf(spec.Deadline),
-		CreatedAt: nanos(now), CreatedBy: by, RequestKey: key, Spec: data,
+		ID: id.String(), State: string(state), CreatedAt: nanos(now), CreatedBy: by, RequestKey: key, Spec: data,
 	}
 	if err := q.InsertTask(ctx, p); err != nil {
 		return sql.Task{}, err
@@ -156,7 +149,7 @@ func (s *Store) Tasks(ctx context.Context, f TaskFilter) ([]task.Task, string, e
 	if err != nil {
 		return nil, "", fmt.Errorf("tasks: %w", err)
 	}
-	tasks, last, err := s.tasks(ctx, ids, len(ids))
+	tasks, last, err := s.tasks(ctx, ids)
 	if err != nil || last == len(ids) && len(ids) < int(limit) {
 		return tasks, "", err
 	}
@@ -172,11 +165,11 @@ func pageSize(limit int) int64 {
 
 // tasks reads tasks by id, as far as a page goes, and says how many ids that took. One
 // that is gone by now is left out.
-func (s *Store) tasks(ctx context.Context, ids []string, limit int) ([]task.Task, int, error) {
+func (s *Store) tasks(ctx context.Context, ids []string) ([]task.Task, int, error) {
 	var list []task.Task
 	bytes := 0
 	for i, id := range ids {
-		if len(list) == limit || bytes > pageBytesMax {
+		if bytes > pageBytesMax {
 			return list, i, nil
 		}
 		t, err := s.task(ctx, id)
@@ -191,72 +184,6 @@ func (s *Store) tasks(ctx context.Context, ids []string, limit int) ([]task.Task
 	return list, len(ids), nil
 }
 
-// QueueFilter selects what one runner could take. An empty list selects nothing.
-type QueueFilter struct {
-	Now        time.Time
-	Workspaces []string   // names; the empty name is the runner's default one
-	Agents     []string   // kinds
-	Runner     []string   // the runner's name and id: other tasks that name a runner are left out
-	After      *task.Task // continue behind it
-	Limit      int        // 0: 100; at most 1000
-}
-
-// Queue returns queued tasks that are due, in the order in which they are dispatched: by
-// priority, then by age. With long prompts they can be fewer than Limit: there are no more
-// only when there is none.
-func (s *Store) Queue(ctx context.Context, f QueueFilter) ([]task.Task, error) {
-	p := sql.QueueParams{
-		Now: nanos(f.Now), Priority: math.MaxInt64, Agents: f.Agents, Workspaces: f.Workspaces,
-		Runners: append(slices.Clone(f.Runner), ""),
-	}
-	if f.After != nil {
-		p.Priority, p.ID = int64(f.After.Priority), f.After.ID
-	}
-	limit := int(pageSize(f.Limit))
-	var ids []string
-	for len(ids) < limit {
-		rows, err := s.read.Queue(ctx, p)
-		if err != nil {
-			return nil, fmt.Errorf("queue: %w", err)
-		}
-		for _, r := range rows {
-			ids = append(ids, r.ID)
-			p.Priority, p.ID = r.Priority, r.ID
-		}
-		if len(rows) < queuePage {
-			break
-		}
-	}
-	list, _, err := s.tasks(ctx, ids, limit)
-	return list, err
-}
-
-// Due returns unfinished tasks whose deadline is over (at most 1000), and when the next
-// not_before or deadline of an unfinished task is (zero: never).
-func (s *Store) Due(ctx context.Context, now time.Time) (overdue []task.Task, next time.Time, err error) {
-	n := nanos(now)
-	ids, err := s.read.OverdueTasks(ctx, n)
-	if err != nil {
-		return nil, next, fmt.Errorf("deadlines: %w", err)
-	}
-	if overdue, _, err = s.tasks(ctx, ids, len(ids)); err != nil {
-		return nil, next, err
-	}
-	for _, find := range []func(context.Context, int64) (int64, error){s.read.NextDeadline, s.read.NextNotBefore} {
-		when, err := find(ctx, n)
-		if errors.Is(err, dbsql.ErrNoRows) {
-			continue
-		}
-		if err != nil {
-			return nil, next, fmt.Errorf("deadlines: %w", err)
-		}
-		if t := at(when); next.IsZero() || t.Before(next) {
-			next = t
-		}
-	}
-	return overdue, next, nil
-}
-
 // FinishTask ends a task that has no open session. ErrConflict if it has one or is finished.
 func (s *Store) FinishTask(ctx context.Context, id string, outcome event.Outcome, reason string, now time.Time) error {
 	return s.moveTask(ctx, id, task.Queued, task.Finished, func(t *sql.Task) {
@@ -265,9 +192,9 @@ func (s *Store) FinishTask(ctx context.Context, id string, outcome event.Outcome
 }
 
 // RetryTask queues a finished task again, with a fresh count of attempts. ErrConflict otherwise.
-func (s *Store) RetryTask(ctx context.Context, id string, now time.Time) (task.Task, error) {
+func (s *Store) RetryTask(ctx context.Context, id string) (task.Task, error) {
 	err := s.moveTask(ctx, id, task.Finished, task.Queued, func(t *sql.Task) {
-		t.Outcome, t.Reason, t.FinishedAt, t.Dismissed, t.Attempts, t.QueuedAt = "", "", 0, 0, 0, nanos(now)
+		t.Outcome, t.Reason, t.FinishedAt, t.Dismissed, t.Attempts = "", "", 0, 0, 0
 	})
 	if err != nil {
 		return task.Task{}, err

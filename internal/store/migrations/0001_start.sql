@@ -31,16 +31,9 @@ CREATE TABLE runners (
 CREATE TABLE tasks (
     id          TEXT   PRIMARY KEY NOT NULL,
     state       TEXT   NOT NULL CHECK (state IN ('queued', 'assigned', 'running', 'finished')),
-    priority    BIGINT NOT NULL,
-    agent       TEXT   NOT NULL,
-    workspace   TEXT   NOT NULL,
-    runner      TEXT   NOT NULL,
-    not_before  BIGINT NOT NULL,
-    deadline    BIGINT NOT NULL,
     created_at  BIGINT NOT NULL,
     created_by  TEXT   NOT NULL,
     request_key TEXT   NOT NULL,
-    queued_at   BIGINT NOT NULL, -- the last time that it was not only given back
     attempts    BIGINT NOT NULL,
     session     TEXT   NOT NULL, -- id of the newest one
     outcome     TEXT   NOT NULL,
@@ -50,10 +43,7 @@ CREATE TABLE tasks (
     spec        BLOB   NOT NULL -- JSON of task.Spec
 );
 CREATE UNIQUE INDEX tasks_request ON tasks (created_by, request_key) WHERE request_key <> '';
-CREATE INDEX tasks_queue ON tasks (priority DESC, id) WHERE state = 'queued';
 CREATE INDEX tasks_state ON tasks (state, id);
-CREATE INDEX tasks_deadline ON tasks (deadline) WHERE state <> 'finished' AND deadline > 0;
-CREATE INDEX tasks_not_before ON tasks (not_before) WHERE state = 'queued' AND not_before > 0;
 CREATE INDEX tasks_finished ON tasks (finished_at) WHERE state = 'finished';
 CREATE INDEX tasks_inbox ON tasks (finished_at)
     WHERE state = 'finished' AND dismissed = 0 AND outcome NOT IN ('succeeded', 'cancelled');
@@ -74,7 +64,6 @@ CREATE TABLE sessions (
     finished_at    BIGINT NOT NULL,
     last_seq       BIGINT NOT NULL,
     commands       BIGINT NOT NULL, -- the newest command
-    commands_acked BIGINT NOT NULL, -- the newest one that the runner has
     stop_outcome   TEXT   NOT NULL,
     stop_reason    TEXT   NOT NULL,
     outcome        TEXT   NOT NULL,

@@ -1,8 +1,8 @@
 -- name: InsertSession :one
 INSERT INTO sessions (id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at,
-    last_seq, commands, commands_acked, stop_outcome, stop_reason, outcome, reason, usage)
+    last_seq, commands, stop_outcome, stop_reason, outcome, reason, usage)
 VALUES (@id, @task, @state, @attempt, @runner, @runner_name, @workspace, @offered_at, @started_at, 0,
-    0, 0, 0, '', '', '', '', '')
+    0, 0, '', '', '', '', '')
 RETURNING key;
 
 -- name: Session :one
@@ -31,11 +31,6 @@ ORDER BY s.key;
 -- name: OpenSessionsOfRunner :one
 SELECT COUNT(*) FROM sessions WHERE runner = ? AND state IN ('offered', 'accepted', 'running');
 
--- name: Declined :many
-SELECT runner, reason FROM sessions
-WHERE task = @task AND state IN ('declined', 'returned') AND offered_at >= @since
-ORDER BY key;
-
 -- name: SetSession :exec
 UPDATE sessions
 SET state = @state, started_at = @started_at, finished_at = @finished_at, last_seq = @last_seq,
@@ -48,9 +43,6 @@ UPDATE sessions SET last_seq = @last_seq WHERE key = @key;
 -- name: StopSession :execrows
 UPDATE sessions SET stop_outcome = @outcome, stop_reason = @reason
 WHERE id = @id AND state IN ('offered', 'accepted', 'running', 'lost');
-
--- name: AckCommands :execrows
-UPDATE sessions SET commands_acked = @acked WHERE id = @id AND commands_acked < @acked AND commands >= @acked;
 
 -- name: CountCommand :one
 UPDATE sessions SET commands = commands + 1 WHERE key = ? RETURNING commands;

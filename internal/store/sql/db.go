@@ -24,9 +24,6 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
-	if q.ackCommandsStmt, err = db.PrepareContext(ctx, ackCommands); err != nil {
-		return nil, fmt.Errorf("error preparing query AckCommands: %w", err)
-	}
 	if q.appendStateStmt, err = db.PrepareContext(ctx, appendState); err != nil {
 		return nil, fmt.Errorf("error preparing query AppendState: %w", err)
 	}
@@ -59,9 +56,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.countCommandStmt, err = db.PrepareContext(ctx, countCommand); err != nil {
 		return nil, fmt.Errorf("error preparing query CountCommand: %w", err)
-	}
-	if q.declinedStmt, err = db.PrepareContext(ctx, declined); err != nil {
-		return nil, fmt.Errorf("error preparing query Declined: %w", err)
 	}
 	if q.deleteArtifactsStmt, err = db.PrepareContext(ctx, deleteArtifacts); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteArtifacts: %w", err)
@@ -126,12 +120,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listTasksInStmt, err = db.PrepareContext(ctx, listTasksIn); err != nil {
 		return nil, fmt.Errorf("error preparing query ListTasksIn: %w", err)
 	}
-	if q.nextDeadlineStmt, err = db.PrepareContext(ctx, nextDeadline); err != nil {
-		return nil, fmt.Errorf("error preparing query NextDeadline: %w", err)
-	}
-	if q.nextNotBeforeStmt, err = db.PrepareContext(ctx, nextNotBefore); err != nil {
-		return nil, fmt.Errorf("error preparing query NextNotBefore: %w", err)
-	}
 	if q.openAskStmt, err = db.PrepareContext(ctx, openAsk); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenAsk: %w", err)
 	}
@@ -144,17 +132,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.outcomesStmt, err = db.PrepareContext(ctx, outcomes); err != nil {
 		return nil, fmt.Errorf("error preparing query Outcomes: %w", err)
 	}
-	if q.overdueTasksStmt, err = db.PrepareContext(ctx, overdueTasks); err != nil {
-		return nil, fmt.Errorf("error preparing query OverdueTasks: %w", err)
-	}
 	if q.ownerStmt, err = db.PrepareContext(ctx, owner); err != nil {
 		return nil, fmt.Errorf("error preparing query Owner: %w", err)
 	}
 	if q.putArtifactStmt, err = db.PrepareContext(ctx, putArtifact); err != nil {
 		return nil, fmt.Errorf("error preparing query PutArtifact: %w", err)
-	}
-	if q.queueStmt, err = db.PrepareContext(ctx, queue); err != nil {
-		return nil, fmt.Errorf("error preparing query Queue: %w", err)
 	}
 	if q.recordStmt, err = db.PrepareContext(ctx, record); err != nil {
 		return nil, fmt.Errorf("error preparing query Record: %w", err)
@@ -233,11 +215,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
-	if q.ackCommandsStmt != nil {
-		if cerr := q.ackCommandsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing ackCommandsStmt: %w", cerr)
-		}
-	}
 	if q.appendStateStmt != nil {
 		if cerr := q.appendStateStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing appendStateStmt: %w", cerr)
@@ -291,11 +268,6 @@ func (q *Queries) Close() error {
 	if q.countCommandStmt != nil {
 		if cerr := q.countCommandStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countCommandStmt: %w", cerr)
-		}
-	}
-	if q.declinedStmt != nil {
-		if cerr := q.declinedStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing declinedStmt: %w", cerr)
 		}
 	}
 	if q.deleteArtifactsStmt != nil {
@@ -403,16 +375,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listTasksInStmt: %w", cerr)
 		}
 	}
-	if q.nextDeadlineStmt != nil {
-		if cerr := q.nextDeadlineStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing nextDeadlineStmt: %w", cerr)
-		}
-	}
-	if q.nextNotBeforeStmt != nil {
-		if cerr := q.nextNotBeforeStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing nextNotBeforeStmt: %w", cerr)
-		}
-	}
 	if q.openAskStmt != nil {
 		if cerr := q.openAskStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing openAskStmt: %w", cerr)
@@ -433,11 +395,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing outcomesStmt: %w", cerr)
 		}
 	}
-	if q.overdueTasksStmt != nil {
-		if cerr := q.overdueTasksStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing overdueTasksStmt: %w", cerr)
-		}
-	}
 	if q.ownerStmt != nil {
 		if cerr := q.ownerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing ownerStmt: %w", cerr)
@@ -446,11 +403,6 @@ func (q *Queries) Close() error {
 	if q.putArtifactStmt != nil {
 		if cerr := q.putArtifactStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putArtifactStmt: %w", cerr)
-		}
-	}
-	if q.queueStmt != nil {
-		if cerr := q.queueStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing queueStmt: %w", cerr)
 		}
 	}
 	if q.recordStmt != nil {
@@ -612,7 +564,6 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                       DBTX
 	tx                       *sql.Tx
-	ackCommandsStmt          *sql.Stmt
 	appendStateStmt          *sql.Stmt
 	artifactStmt             *sql.Stmt
 	artifactNamesStmt        *sql.Stmt
@@ -624,7 +575,6 @@ type Queries struct {
 	commandStmt              *sql.Stmt
 	commandsStmt             *sql.Stmt
 	countCommandStmt         *sql.Stmt
-	declinedStmt             *sql.Stmt
 	deleteArtifactsStmt      *sql.Stmt
 	deleteAsksStmt           *sql.Stmt
 	deleteAuditStmt          *sql.Stmt
@@ -646,16 +596,12 @@ type Queries struct {
 	listSessionsInStmt       *sql.Stmt
 	listTasksStmt            *sql.Stmt
 	listTasksInStmt          *sql.Stmt
-	nextDeadlineStmt         *sql.Stmt
-	nextNotBeforeStmt        *sql.Stmt
 	openAskStmt              *sql.Stmt
 	openAsksStmt             *sql.Stmt
 	openSessionsOfRunnerStmt *sql.Stmt
 	outcomesStmt             *sql.Stmt
-	overdueTasksStmt         *sql.Stmt
 	ownerStmt                *sql.Stmt
 	putArtifactStmt          *sql.Stmt
-	queueStmt                *sql.Stmt
 	recordStmt               *sql.Stmt
 	revokeTokenStmt          *sql.Stmt
 	runnerStmt               *sql.Stmt
@@ -686,7 +632,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                       tx,
 		tx:                       tx,
-		ackCommandsStmt:          q.ackCommandsStmt,
 		appendStateStmt:          q.appendStateStmt,
 		artifactStmt:             q.artifactStmt,
 		artifactNamesStmt:        q.artifactNamesStmt,
@@ -698,7 +643,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		commandStmt:              q.commandStmt,
 		commandsStmt:             q.commandsStmt,
 		countCommandStmt:         q.countCommandStmt,
-		declinedStmt:             q.declinedStmt,
 		deleteArtifactsStmt:      q.deleteArtifactsStmt,
 		deleteAsksStmt:           q.deleteAsksStmt,
 		deleteAuditStmt:          q.deleteAuditStmt,
@@ -720,16 +664,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listSessionsInStmt:       q.listSessionsInStmt,
 		listTasksStmt:            q.listTasksStmt,
 		listTasksInStmt:          q.listTasksInStmt,
-		nextDeadlineStmt:         q.nextDeadlineStmt,
-		nextNotBeforeStmt:        q.nextNotBeforeStmt,
 		openAskStmt:              q.openAskStmt,
 		openAsksStmt:             q.openAsksStmt,
 		openSessionsOfRunnerStmt: q.openSessionsOfRunnerStmt,
 		outcomesStmt:             q.outcomesStmt,
-		overdueTasksStmt:         q.overdueTasksStmt,
 		ownerStmt:                q.ownerStmt,
 		putArtifactStmt:          q.putArtifactStmt,
-		queueStmt:                q.queueStmt,
 		recordStmt:               q.recordStmt,
 		revokeTokenStmt:          q.revokeTokenStmt,
 		runnerStmt:               q.runnerStmt,

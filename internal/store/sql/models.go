@@ -63,40 +63,32 @@ type Runner struct {
 }
 
 type Session struct {
-	Key           int64
-	ID            string
-	Task          string
-	State         string
-	Attempt       int64
-	Runner        string
-	RunnerName    string
-	Workspace     string
-	OfferedAt     int64
-	StartedAt     int64
-	FinishedAt    int64
-	LastSeq       int64
-	Commands      int64
-	CommandsAcked int64
-	StopOutcome   string
-	StopReason    string
-	Outcome       string
-	Reason        string
-	Usage         string
+	Key         int64
+	ID          string
+	Task        string
+	State       string
+	Attempt     int64
+	Runner      string
+	RunnerName  string
+	Workspace   string
+	OfferedAt   int64
+	StartedAt   int64
+	FinishedAt  int64
+	LastSeq     int64
+	Commands    int64
+	StopOutcome string
+	StopReason  string
+	Outcome     string
+	Reason      string
+	Usage       string
 }
 
 type Task struct {
 	ID         string
 	State      string
-	Priority   int64
-	Agent      string
-	Workspace  string
-	Runner     string
-	NotBefore  int64
-	Deadline   int64
 	CreatedAt  int64
 	CreatedBy  string
 	RequestKey string
-	QueuedAt   int64
 	Attempts   int64
 	Session    string
 	Outcome    string

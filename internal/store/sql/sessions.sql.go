@@ -9,18 +9,6 @@ import (
 	"context"
 )
 
-const ackCommands = `-- name: AckCommands :execrows
-UPDATE sessions SET commands_acked = ?1 WHERE id = ?2 AND commands_acked < ?1 AND commands >= ?1
-`
-
-func (q *Queries) AckCommands(ctx context.Context, acked int64, iD string) (int64, error) {
-	result, err := q.exec(ctx, q.ackCommandsStmt, ackCommands, acked, iD)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
 const command = `-- name: Command :one
 SELECT session, seq, id, created_at, created_by, body FROM commands WHERE session = ? AND id = ?
 `
@@ -84,40 +72,6 @@ func (q *Queries) CountCommand(ctx context.Context, key int64) (int64, error) {
 	return commands, err
 }
 
-const declined = `-- name: Declined :many
-SELECT runner, reason FROM sessions
-WHERE task = ?1 AND state IN ('declined', 'returned') AND offered_at >= ?2
-ORDER BY key
-`
-
-type DeclinedRow struct {
-	Runner string
-	Reason string
-}
-
-func (q *Queries) Declined(ctx context.Context, task string, since int64) ([]DeclinedRow, error) {
-	rows, err := q.query(ctx, q.declinedStmt, declined, task, since)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []DeclinedRow
-	for rows.Next() {
-		var i DeclinedRow
-		if err := rows.Scan(&i.Runner, &i.Reason); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const deleteCommands = `-- name: DeleteCommands :exec
 DELETE FROM commands WHERE session = ?
 `
@@ -137,7 +91,7 @@ func (q *Queries) DeleteSession(ctx context.Context, key int64) error {
 }
 
 const heldSessions = `-- name: HeldSessions :many
-SELECT s."key", s.id, s.task, s.state, s.attempt, s.runner, s.runner_name, s.workspace, s.offered_at, s.started_at, s.finished_at, s.last_seq, s.commands, s.commands_acked, s.stop_outcome, s.stop_reason, s.outcome, s.reason, s.usage FROM sessions s JOIN tasks t ON t.session = s.id AND t.id = s.task
+SELECT s."key", s.id, s.task, s.state, s.attempt, s.runner, s.runner_name, s.workspace, s.offered_at, s.started_at, s.finished_at, s.last_seq, s.commands, s.stop_outcome, s.stop_reason, s.outcome, s.reason, s.usage FROM sessions s JOIN tasks t ON t.session = s.id AND t.id = s.task
 WHERE s.state IN ('offered', 'accepted', 'running', 'lost')
 ORDER BY s.key
 `
@@ -165,7 +119,6 @@ func (q *Queries) HeldSessions(ctx context.Context) ([]Session, error) {
 			&i.FinishedAt,
 			&i.LastSeq,
 			&i.Commands,
-			&i.CommandsAcked,
 			&i.StopOutcome,
 			&i.StopReason,
 			&i.Outcome,
@@ -212,9 +165,9 @@ func (q *Queries) InsertCommand(ctx context.Context, arg InsertCommandParams) er
 
 const insertSession = `-- name: InsertSession :one
 INSERT INTO sessions (id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at,
-    last_seq, commands, commands_acked, stop_outcome, stop_reason, outcome, reason, usage)
+    last_seq, commands, stop_outcome, stop_reason, outcome, reason, usage)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0,
-    0, 0, 0, '', '', '', '', '')
+    0, 0, '', '', '', '', '')
 RETURNING key
 `
 
@@ -248,7 +201,7 @@ func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) (i
 }
 
 const listSessions = `-- name: ListSessions :many
-SELECT "key", id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at, last_seq, commands, commands_acked, stop_outcome, stop_reason, outcome, reason, usage FROM sessions WHERE key < ?1 ORDER BY key DESC LIMIT ?2
+SELECT "key", id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at, last_seq, commands, stop_outcome, stop_reason, outcome, reason, usage FROM sessions WHERE key < ?1 ORDER BY key DESC LIMIT ?2
 `
 
 func (q *Queries) ListSessions(ctx context.Context, before int64, maxRows int64) ([]Session, error) {
@@ -274,7 +227,6 @@ func (q *Queries) ListSessions(ctx context.Context, before int64, maxRows int64)
 			&i.FinishedAt,
 			&i.LastSeq,
 			&i.Commands,
-			&i.CommandsAcked,
 			&i.StopOutcome,
 			&i.StopReason,
 			&i.Outcome,
@@ -295,7 +247,7 @@ func (q *Queries) ListSessions(ctx context.Context, before int64, maxRows int64)
 }
 
 const listSessionsIn = `-- name: ListSessionsIn :many
-SELECT "key", id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at, last_seq, commands, commands_acked, stop_outcome, stop_reason, outcome, reason, usage FROM sessions WHERE state = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3
+SELECT "key", id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at, last_seq, commands, stop_outcome, stop_reason, outcome, reason, usage FROM sessions WHERE state = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3
 `
 
 func (q *Queries) ListSessionsIn(ctx context.Context, state string, before int64, maxRows int64) ([]Session, error) {
@@ -321,7 +273,6 @@ func (q *Queries) ListSessionsIn(ctx context.Context, state string, before int64
 			&i.FinishedAt,
 			&i.LastSeq,
 			&i.Commands,
-			&i.CommandsAcked,
 			&i.StopOutcome,
 			&i.StopReason,
 			&i.Outcome,
@@ -353,7 +304,7 @@ func (q *Queries) OpenSessionsOfRunner(ctx context.Context, runner string) (int6
 }
 
 const session = `-- name: Session :one
-SELECT "key", id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at, last_seq, commands, commands_acked, stop_outcome, stop_reason, outcome, reason, usage FROM sessions WHERE id = ?
+SELECT "key", id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at, last_seq, commands, stop_outcome, stop_reason, outcome, reason, usage FROM sessions WHERE id = ?
 `
 
 func (q *Queries) Session(ctx context.Context, id string) (Session, error) {
@@ -373,7 +324,6 @@ func (q *Queries) Session(ctx context.Context, id string) (Session, error) {
 		&i.FinishedAt,
 		&i.LastSeq,
 		&i.Commands,
-		&i.CommandsAcked,
 		&i.StopOutcome,
 		&i.StopReason,
 		&i.Outcome,
@@ -427,7 +377,7 @@ func (q *Queries) SessionKey(ctx context.Context, id string) (SessionKeyRow, err
 }
 
 const sessionsOfTask = `-- name: SessionsOfTask :many
-SELECT "key", id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at, last_seq, commands, commands_acked, stop_outcome, stop_reason, outcome, reason, usage FROM sessions WHERE task = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3
+SELECT "key", id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at, last_seq, commands, stop_outcome, stop_reason, outcome, reason, usage FROM sessions WHERE task = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3
 `
 
 func (q *Queries) SessionsOfTask(ctx context.Context, task string, before int64, maxRows int64) ([]Session, error) {
@@ -453,7 +403,6 @@ func (q *Queries) SessionsOfTask(ctx context.Context, task string, before int64,
 			&i.FinishedAt,
 			&i.LastSeq,
 			&i.Commands,
-			&i.CommandsAcked,
 			&i.StopOutcome,
 			&i.StopReason,
 			&i.Outcome,

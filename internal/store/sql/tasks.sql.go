@@ -7,7 +7,6 @@ package sql
 
 import (
 	"context"
-	"strings"
 )
 
 const deleteTask = `-- name: DeleteTask :exec
@@ -59,21 +58,14 @@ func (q *Queries) FinishedTasks(ctx context.Context, finishedAt int64, limit int
 }
 
 const insertTask = `-- name: InsertTask :exec
-INSERT INTO tasks (id, state, priority, agent, workspace, runner, not_before, deadline, created_at, created_by,
-    request_key, queued_at, attempts, session, outcome, reason, finished_at, dismissed, spec)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-    ?11, ?9, 0, '', '', '', 0, 0, ?12)
+INSERT INTO tasks (id, state, created_at, created_by, request_key, attempts, session, outcome, reason, finished_at,
+    dismissed, spec)
+VALUES (?1, ?2, ?3, ?4, ?5, 0, '', '', '', 0, 0, ?6)
 `
 
 type InsertTaskParams struct {
 	ID         string
 	State      string
-	Priority   int64
-	Agent      string
-	Workspace  string
-	Runner     string
-	NotBefore  int64
-	Deadline   int64
 	CreatedAt  int64
 	CreatedBy  string
 	RequestKey string
@@ -84,12 +76,6 @@ func (q *Queries) InsertTask(ctx context.Context, arg InsertTaskParams) error {
 	_, err := q.exec(ctx, q.insertTaskStmt, insertTask,
 		arg.ID,
 		arg.State,
-		arg.Priority,
-		arg.Agent,
-		arg.Workspace,
-		arg.Runner,
-		arg.NotBefore,
-		arg.Deadline,
 		arg.CreatedAt,
 		arg.CreatedBy,
 		arg.RequestKey,
@@ -152,28 +138,6 @@ func (q *Queries) ListTasksIn(ctx context.Context, state string, before string, 
 	return items, nil
 }
 
-const nextDeadline = `-- name: NextDeadline :one
-SELECT deadline FROM tasks WHERE state <> 'finished' AND deadline > 0 AND deadline > ? ORDER BY deadline LIMIT 1
-`
-
-func (q *Queries) NextDeadline(ctx context.Context, deadline int64) (int64, error) {
-	row := q.queryRow(ctx, q.nextDeadlineStmt, nextDeadline, deadline)
-	var deadline_2 int64
-	err := row.Scan(&deadline_2)
-	return deadline_2, err
-}
-
-const nextNotBefore = `-- name: NextNotBefore :one
-SELECT not_before FROM tasks WHERE state = 'queued' AND not_before > 0 AND not_before > ? ORDER BY not_before LIMIT 1
-`
-
-func (q *Queries) NextNotBefore(ctx context.Context, notBefore int64) (int64, error) {
-	row := q.queryRow(ctx, q.nextNotBeforeStmt, nextNotBefore, notBefore)
-	var not_before int64
-	err := row.Scan(&not_before)
-	return not_before, err
-}
-
 const outcomes = `-- name: Outcomes :many
 SELECT id FROM tasks
 WHERE state = 'finished' AND dismissed = 0 AND outcome NOT IN ('succeeded', 'cancelled')
@@ -203,121 +167,15 @@ func (q *Queries) Outcomes(ctx context.Context, limit int64) ([]string, error) {
 	return items, nil
 }
 
-const overdueTasks = `-- name: OverdueTasks :many
-SELECT id FROM tasks WHERE state <> 'finished' AND deadline > 0 AND deadline <= ? ORDER BY deadline LIMIT 1000
-`
-
-func (q *Queries) OverdueTasks(ctx context.Context, deadline int64) ([]string, error) {
-	rows, err := q.query(ctx, q.overdueTasksStmt, overdueTasks, deadline)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const queue = `-- name: Queue :many
-SELECT id, priority FROM tasks
-WHERE state = 'queued' AND not_before <= ?1
-  AND (priority < ?2 OR (priority = ?2 AND id > ?3))
-  AND agent IN (/*SLICE:agents*/?)
-  AND workspace IN (/*SLICE:workspaces*/?)
-  AND runner IN (/*SLICE:runners*/?)
-ORDER BY priority DESC, id
-LIMIT 20
-`
-
-type QueueParams struct {
-	Now        int64
-	Priority   int64
-	ID         string
-	Agents     []string
-	Workspaces []string
-	Runners    []string
-}
-
-type QueueRow struct {
-	ID       string
-	Priority int64
-}
-
-// Parameters behind the lists would get wrong numbers, so the limit is fixed.
-func (q *Queries) Queue(ctx context.Context, arg QueueParams) ([]QueueRow, error) {
-	query := queue
-	var queryParams []interface{}
-	queryParams = append(queryParams, arg.Now)
-	queryParams = append(queryParams, arg.Priority)
-	queryParams = append(queryParams, arg.ID)
-	if len(arg.Agents) > 0 {
-		for _, v := range arg.Agents {
-			queryParams = append(queryParams, v)
-		}
-		query = strings.Replace(query, "/*SLICE:agents*/?", strings.Repeat(",?", len(arg.Agents))[1:], 1)
-	} else {
-		query = strings.Replace(query, "/*SLICE:agents*/?", "NULL", 1)
-	}
-	if len(arg.Workspaces) > 0 {
-		for _, v := range arg.Workspaces {
-			queryParams = append(queryParams, v)
-		}
-		query = strings.Replace(query, "/*SLICE:workspaces*/?", strings.Repeat(",?", len(arg.Workspaces))[1:], 1)
-	} else {
-		query = strings.Replace(query, "/*SLICE:workspaces*/?", "NULL", 1)
-	}
-	if len(arg.Runners) > 0 {
-		for _, v := range arg.Runners {
-			queryParams = append(queryParams, v)
-		}
-		query = strings.Replace(query, "/*SLICE:runners*/?", strings.Repeat(",?", len(arg.Runners))[1:], 1)
-	} else {
-		query = strings.Replace(query, "/*SLICE:runners*/?", "NULL", 1)
-	}
-	rows, err := q.query(ctx, nil, query, queryParams...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []QueueRow
-	for rows.Next() {
-		var i QueueRow
-		if err := rows.Scan(&i.ID, &i.Priority); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const setTask = `-- name: SetTask :execrows
 UPDATE tasks
-SET state = ?1, queued_at = ?2, attempts = ?3, session = ?4, outcome = ?5,
-    reason = ?6, finished_at = ?7, dismissed = ?8
-WHERE id = ?9 AND state = ?10
+SET state = ?1, attempts = ?2, session = ?3, outcome = ?4,
+    reason = ?5, finished_at = ?6, dismissed = ?7
+WHERE id = ?8 AND state = ?9
 `
 
 type SetTaskParams struct {
 	State      string
-	QueuedAt   int64
 	Attempts   int64
 	Session    string
 	Outcome    string
@@ -331,7 +189,6 @@ type SetTaskParams struct {
 func (q *Queries) SetTask(ctx context.Context, arg SetTaskParams) (int64, error) {
 	result, err := q.exec(ctx, q.setTaskStmt, setTask,
 		arg.State,
-		arg.QueuedAt,
 		arg.Attempts,
 		arg.Session,
 		arg.Outcome,
@@ -348,7 +205,7 @@ func (q *Queries) SetTask(ctx context.Context, arg SetTaskParams) (int64, error)
 }
 
 const task = `-- name: Task :one
-SELECT id, state, priority, agent, workspace, runner, not_before, deadline, created_at, created_by, request_key, queued_at, attempts, session, outcome, reason, finished_at, dismissed, spec FROM tasks WHERE id = ?
+SELECT id, state, created_at, created_by, request_key, attempts, session, outcome, reason, finished_at, dismissed, spec FROM tasks WHERE id = ?
 `
 
 func (q *Queries) Task(ctx context.Context, id string) (Task, error) {
@@ -357,16 +214,9 @@ func (q *Queries) Task(ctx context.Context, id string) (Task, error) {
 	err := row.Scan(
 		&i.ID,
 		&i.State,
-		&i.Priority,
-		&i.Agent,
-		&i.Workspace,
-		&i.Runner,
-		&i.NotBefore,
-		&i.Deadline,
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.RequestKey,
-		&i.QueuedAt,
 		&i.Attempts,
 		&i.Session,
 		&i.Outcome,
@@ -379,7 +229,7 @@ func (q *Queries) Task(ctx context.Context, id string) (Task, error) {
 }
 
 const taskByKey = `-- name: TaskByKey :one
-SELECT id, state, priority, agent, workspace, runner, not_before, deadline, created_at, created_by, request_key, queued_at, attempts, session, outcome, reason, finished_at, dismissed, spec FROM tasks WHERE created_by = ? AND request_key = ? AND request_key <> ''
+SELECT id, state, created_at, created_by, request_key, attempts, session, outcome, reason, finished_at, dismissed, spec FROM tasks WHERE created_by = ? AND request_key = ? AND request_key <> ''
 `
 
 func (q *Queries) TaskByKey(ctx context.Context, createdBy string, requestKey string) (Task, error) {
@@ -388,16 +238,9 @@ func (q *Queries) TaskByKey(ctx context.Context, createdBy string, requestKey st
 	err := row.Scan(
 		&i.ID,
 		&i.State,
-		&i.Priority,
-		&i.Agent,
-		&i.Workspace,
-		&i.Runner,
-		&i.NotBefore,
-		&i.Deadline,
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.RequestKey,
-		&i.QueuedAt,
 		&i.Attempts,
 		&i.Session,
 		&i.Outcome,
