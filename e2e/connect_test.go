@@ -3,11 +3,17 @@
 package e2e
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/sprawlto/ratchetai-runner/e2e/modelapi"
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
+	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
@@ -29,5 +35,90 @@ func TestTaskOfAControlPlane(t *testing.T) {
 			t.Errorf("exit code %d: %s", r.code, r.stderr)
 		}
 		t.Logf("%s", &c.stderr)
+	})
+}
+
+// TestKilledConnect kills the daemon with -9 again and again while a session runs, and the
+// control plane now and then, while messages are on their way. The task then ends as if nothing
+// had happened: one attempt, every event once, every message read once.
+func TestKilledConnect(t *testing.T) {
+	bothAgents(t, func(t *testing.T, kind agent.Kind) {
+		b := setup(t, kind, killScript()...)
+		p := b.controlPlane()
+		added := p.add(task.Spec{Workspace: "project"})
+		c := p.connect("--timeout", "10m")
+		d := p.until(added.ID, "running", func(d api.TaskDetail) bool { return d.State == task.Running })
+		id := d.Task.Session
+		var sum tally
+		sum.killed = map[int]time.Time{}
+		sent := map[string]string{} // text -> id of the command
+		planes := 0
+		for b.api.Left(b.token) > 2 && !t.Failed() {
+			time.Sleep(time.Duration(50+rand.IntN(900)) * time.Millisecond)
+			_ = c.Process.Kill()
+			_ = c.Wait()
+			sum.kills++
+			text, command := fmt.Sprintf("<<message-%d>>", sum.kills), uuid.NewString()
+			if _, err := p.person.Command(t.Context(), id, api.NewCommand{ID: command, Kind: api.CommandMessage, Text: text}); err == nil {
+				sent[text] = command
+			} else {
+				t.Logf("not sent: %v", err)
+			}
+			if rand.IntN(4) == 0 {
+				p.stop(syscall.SIGKILL)
+				p.start()
+				planes++
+			}
+			c = p.connect("--timeout", "10m")
+		}
+		d = p.finished(added.ID)
+		if d.Outcome != event.Succeeded || len(d.Sessions) != 1 {
+			t.Errorf("ended %+v", d)
+		}
+		p.same(id)
+		b.inspectTexts(id, &sum)
+		c.signal(syscall.SIGTERM)
+		b.finish(c).want(t, 0)
+		p.stop(syscall.SIGTERM)
+		b.inspectProcesses()
+		request := b.lastRequest().Body
+		for text, command := range sent {
+			if n := b.receipts(id, event.TypeCommandQueued, command); n > 1 {
+				t.Errorf("%s was taken %d times", text, n)
+			}
+			took := b.receipts(id, event.TypeCommandQueued, command)
+			if n := countSaid(request, text); n != took {
+				t.Errorf("the model read %s %d times, the runner took it %d times", text, n, took)
+			}
+		}
+		t.Logf("%d kills of the daemon, %d of the control plane, %d messages, %d commands", sum.kills, planes, len(sent), sum.steps)
+	})
+}
+
+// TestKilledConnectAtStart kills the daemon around the moment at which it takes a task: before,
+// while and after it makes the container. The next one brings every task to its end.
+func TestKilledConnectAtStart(t *testing.T) {
+	bothAgents(t, func(t *testing.T, kind agent.Kind) {
+		const rounds = 12
+		b := setup(t, kind, modelapi.Text("ok").Repeat(-1))
+		p := b.controlPlane()
+		attempts := 0
+		for i := range rounds {
+			c := p.connect()
+			added := p.add(task.Spec{})
+			time.Sleep(time.Duration(i*60+rand.IntN(60)) * time.Millisecond)
+			_ = c.Process.Kill()
+			_ = c.Wait()
+			c = p.connect()
+			d := p.finished(added.ID)
+			if d.Outcome != event.Succeeded {
+				t.Errorf("round %d ended %+v", i, d)
+			}
+			attempts += len(d.Sessions)
+			p.same(d.Task.Session)
+			c.signal(syscall.SIGTERM)
+			b.finish(c).want(t, 0)
+		}
+		t.Logf("%d tasks took %d sessions", rounds, attempts)
 	})
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sprawlto/ratchetai-runner/images"
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/connect"
@@ -37,6 +38,7 @@ type connectFlags struct {
 	images     []string
 	envNames   []string
 	accounts   []string
+	hooks      connect.Hooks
 }
 
 func (a *app) connectCommand() *cobra.Command {
@@ -142,6 +144,11 @@ func (a *app) newDaemon(f connectFlags) (d *connect.Daemon, closing func(), err 
 		},
 		Image:  a.sessionImage(engine, f.owner.image),
 		Bounds: connect.Bounds{Images: f.images, Env: f.envNames, Accounts: f.accounts, Lookup: a.lookup},
+		Hooks:  f.hooks,
+		AgentVersions: map[agent.Kind]string{
+			agent.Claude: cmp.Or(a.getenv("RATCHETAI_CLAUDE_VERSION"), images.Claude().Version),
+			agent.Codex:  cmp.Or(a.getenv("RATCHETAI_CODEX_VERSION"), images.Codex().Version),
+		},
 	})
 	if err != nil {
 		engine.Close()

@@ -70,5 +70,5 @@ type Bounds struct {
 // Hooks are programs of the owner's around each session, run by a shell on this machine.
 type Hooks struct {
 	Before, After string
-	Timeout       time.Duration
+	Timeout       time.Duration // of each
 }

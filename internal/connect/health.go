@@ -119,9 +119,9 @@ func (d *Daemon) agents() []api.Agent {
 		}
 		switch {
 		case errors.Is(err, credential.ErrExpired):
-			a.Login, a.Detail = loginExpired, err.Error()
+			a.Login, a.Detail = loginExpired, brief(err.Error())
 		case err != nil:
-			a.Login, a.Detail = loginMissing, err.Error()
+			a.Login, a.Detail = loginMissing, brief(err.Error())
 		}
 		all = append(all, a)
 	}

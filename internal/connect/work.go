@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,9 @@ const (
 	// saveEvery is how often the number of stored events is written down; the control plane
 	// knows better.
 	saveEvery = 30 * time.Second
+	// briefMax bounds what a report says in words, in characters; the control plane takes
+	// a thousand bytes.
+	briefMax = 240
 )
 
 // stopped is how the daemon's end ends its sessions.
@@ -89,7 +93,16 @@ func (w *work) snapshot() lease {
 // report is what syncs say.
 func (w *work) report() api.SessionReport {
 	l := w.snapshot()
-	return api.SessionReport{ID: l.Session, Token: l.Token, State: l.State, Reason: l.Reason, Acked: l.Acked}
+	return api.SessionReport{ID: l.Session, Token: l.Token, State: l.State, Reason: brief(l.Reason), Acked: l.Acked}
+}
+
+// brief is text for a report, on one line.
+func brief(text string) string {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "\uFFFD")), " ")
+	if r := []rune(text); len(r) > briefMax {
+		return string(r[:briefMax-1]) + "…"
+	}
+	return text
 }
 
 // over reports that nothing is left to do but to hear that the control plane knows.
