@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/journal"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
@@ -120,5 +122,59 @@ func TestKilledConnectAtStart(t *testing.T) {
 			b.finish(c).want(t, 0)
 		}
 		t.Logf("%d tasks took %d sessions", rounds, attempts)
+	})
+}
+
+// TestRunReports: a session that run starts shows at the control plane, which can speak to it,
+// though the control plane dies in between. What it misses, the next connect uploads.
+func TestRunReports(t *testing.T) {
+	bothAgents(t, func(t *testing.T, kind agent.Kind) {
+		b := setup(t, kind, modelapi.Shell("sleep 4"), modelapi.Text("all done"))
+		p := b.controlPlane()
+		b.env["RATCHET_DEVICE_TOKEN"] = p.device
+		c := b.start(b.runArgs("--url", p.url)...)
+		b.await(func(e journal.Entry) bool { return e.Type == string(event.TypeToolStarted) })
+		id := b.session()
+		sent := api.NewCommand{ID: uuid.NewString(), Kind: api.CommandMessage, Text: "a hint"}
+		if _, err := p.person.Command(t.Context(), id, sent); err != nil {
+			t.Error(err)
+		}
+		b.await(func(e journal.Entry) bool { return strings.Contains(string(e.Data), sent.ID) })
+		p.stop(syscall.SIGKILL)
+		p.start()
+		b.finish(c).want(t, 0)
+		p.same(id)
+		if s, err := p.person.Session(t.Context(), id); err != nil || s.Outcome != event.Succeeded || s.RunnerName == "" {
+			t.Errorf("session %+v, %v", s, err)
+		}
+	})
+}
+
+// TestRunReportsLater: the control plane is away all the time, and run is killed before it is
+// back. The next connect uploads the session.
+func TestRunReportsLater(t *testing.T) {
+	bothAgents(t, func(t *testing.T, kind agent.Kind) {
+		b := setup(t, kind, modelapi.Text("unseen"))
+		p := b.controlPlane()
+		p.stop(syscall.SIGTERM)
+		b.env["RATCHET_DEVICE_TOKEN"] = p.device
+		c := b.start(b.runArgs("--url", p.url)...)
+		b.await(func(e journal.Entry) bool { return e.Type == string(event.TypeSessionFinished) })
+		time.Sleep(1500 * time.Millisecond)
+		c.signal(syscall.SIGKILL)
+		_ = c.Wait()
+		p.start()
+		later := p.connect()
+		id := b.session()
+		for deadline := time.Now().Add(sessionMax); ; time.Sleep(50 * time.Millisecond) {
+			if s, err := p.person.Session(t.Context(), id); err == nil && s.Outcome != "" {
+				break
+			} else if time.Now().After(deadline) {
+				t.Fatalf("session %+v, %v", s, err)
+			}
+		}
+		p.same(id)
+		later.signal(syscall.SIGTERM)
+		b.finish(later).want(t, 0)
 	})
 }

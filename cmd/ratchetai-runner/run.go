@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/egress"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/internal/term"
@@ -32,6 +33,7 @@ func (v viewFlags) check() error {
 func (a *app) runCommand() *cobra.Command {
 	var f taskFlags
 	var view viewFlags
+	var plane planeFlags
 	c := &cobra.Command{
 		Use:   "run --prompt TEXT",
 		Short: "Run one session now and follow it",
@@ -55,12 +57,13 @@ deny (and "message"), stop; see docs/PERMISSIONS.md.`,
 		Args: only(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			task, err := a.task(cmd.Context(), f, cmd.Flags().Changed)
-			if err = errors.Join(view.check(), err); err != nil {
+			reports, perr := a.reporting(plane, cmd.Flags().Changed("url"))
+			if err = errors.Join(view.check(), err, perr); err != nil {
 				return usageError{err}
 			}
-			task.Attended = task.Permissions != nil ||
+			task.Attended = task.Permissions != nil || reports != nil ||
 				f.promptFile != "-" && !view.json && !view.quiet && canType(a.In)
-			return a.runTask(cmd.Context(), task, f.image, view, f.promptFile == "-")
+			return a.runTask(cmd.Context(), task, f.image, view, f.promptFile == "-", reports)
 		},
 	}
 	var presets []string
@@ -93,6 +96,8 @@ deny (and "message"), stop; see docs/PERMISSIONS.md.`,
 	f.bounds.add(flags)
 	flags.DurationVar(&f.orphanAfter, "orphan-after", runner.DefaultOrphanAfter, "end the agent when no runner was there for this time")
 	flags.StringVar(&f.runtime, "runtime", "", "OCI runtime of the engine, such as runsc (default: the engine's)")
+	flags.StringVar(&plane.url, "url", "", "report the session to this control plane, also RATCHET_URL, and take what it says to it")
+	flags.StringVar(&plane.token, "token", "", "this device's token there, rt_…; better in RATCHET_DEVICE_TOKEN")
 	flags.BoolVar(&view.json, "json", false, "print events on stdout, one JSON object per line")
 	flags.BoolVar(&view.quiet, "quiet", false, "print only the agent's final message")
 	_ = c.RegisterFlagCompletionFunc("model", cobra.FixedCompletions([]string{"claude", "codex"}, cobra.ShellCompDirectiveNoFileComp))
@@ -105,7 +110,7 @@ deny (and "message"), stop; see docs/PERMISSIONS.md.`,
 }
 
 // runTask starts a session and follows it to its end.
-func (a *app) runTask(ctx context.Context, task runner.Task, from imageFlags, view viewFlags, stdinUsed bool) error {
+func (a *app) runTask(ctx context.Context, task runner.Task, from imageFlags, view viewFlags, stdinUsed bool, reports *api.Client) error {
 	ignorePipe()
 	store, err := a.store()
 	if err != nil {
@@ -136,12 +141,15 @@ func (a *app) runTask(ctx context.Context, task runner.Task, from imageFlags, vi
 	}
 	signals, early := starting.handOver()
 	w := a.newWatch(store, s.ID, view)
+	reported := a.reportSession(ctx, reports, w, s, task)
 	w.keyboard, w.asks = !stdinUsed, s.Agent.Attended
 	w.rules = rulesFile{s.RulesFile, s.Workspace}
-	if s.Agent.Permissions != nil && stdinUsed {
+	if s.Agent.Permissions != nil && stdinUsed && reports == nil {
 		w.note("the prompt came on stdin, so nobody can answer here: what is asked is denied after " + s.AskTimeout.String())
 	}
-	return w.drive(ctx, s, signals, early)
+	err = w.drive(ctx, s, signals, early)
+	reported()
+	return err
 }
 
 // builder builds images with the agents' versions of the environment, or the

@@ -28,7 +28,9 @@ func (w *work) hold(s *runner.Session) {
 // stop ends the session, whatever its state. It may be called again.
 func (w *work) stop(s api.Stop) {
 	w.mu.Lock()
-	first := w.stopping == nil
+	// A session that somebody started here goes on without a control plane.
+	own := s.Fenced && w.lease.Local
+	first := w.stopping == nil && !own
 	if first {
 		w.stopping = &s
 	}

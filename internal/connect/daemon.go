@@ -25,6 +25,7 @@ type Daemon struct {
 	changed  chan struct{} // capacity 1: something is to be reported
 	looker   looker
 	reports  int64 // of serve only
+	single   bool  // it reports one session, and is no runner otherwise
 
 	mu       sync.Mutex
 	works    map[string]*work // by session
@@ -198,7 +199,7 @@ func (d *Daemon) standing() (draining, stopping bool, refused error) {
 func (d *Daemon) busy() int {
 	n := 0
 	for _, w := range d.all() {
-		if s := w.report().State; s == task.Accepted || s == task.Active {
+		if l := w.snapshot(); !l.Local && (l.State == task.Accepted || l.State == task.Active) {
 			n++
 		}
 	}

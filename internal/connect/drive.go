@@ -131,6 +131,7 @@ func (w *work) startUpload(ctx context.Context) {
 	go func() {
 		defer close(w.uploaded)
 		err := w.upload(ctx)
+		w.uploadErr = err
 		switch {
 		case errors.Is(err, errFenced):
 			w.stop(api.Stop{Session: w.lease.Session, Outcome: event.Errored, Reason: err.Error(), Fenced: true})
@@ -153,7 +154,9 @@ func (w *work) settle(ctx context.Context) {
 			(time.Duration(sum.End.DurationMS) * time.Millisecond).Round(time.Second), because(sum.End.Reason)))
 	}
 	if l.State != task.Ended && l.State != fenced {
-		w.after(ctx, sum)
+		if !l.Local {
+			w.after(ctx, sum)
+		}
 		w.move(task.Ended, "")
 	}
 	if w.snapshot().State != fenced {

@@ -52,8 +52,10 @@ func (d *Daemon) serve(ctx context.Context) error {
 			connected = false
 			sleep(ctx, p.after(err), nil)
 		default:
-			if !connected {
+			if !connected && !d.single {
 				d.sayConnected(away)
+			}
+			if !connected {
 				d.kick()
 			}
 			connected, away = true, time.Time{}
@@ -120,13 +122,17 @@ func (d *Daemon) state(ctx context.Context) api.Sync {
 	for _, w := range d.Workspaces {
 		r.Workspaces = append(r.Workspaces, api.Workspace{Name: w.Name, Default: w.Default, Shared: w.Shared})
 	}
-	r.Health, r.Agents = d.look(ctx)
+	if d.single {
+		r.Health.Reasons = []string{"runs one session of its own"}
+	} else {
+		r.Health, r.Agents = d.look(ctx)
+	}
 	if draining, _, _ := d.standing(); draining {
 		r.Health.Ready = false
 		r.Health.Reasons = append([]string{"is draining"}, r.Health.Reasons...)
 	}
 	for _, w := range d.all() {
-		if s := w.report(); s.State != fenced {
+		if s := w.report(); s.State != fenced && s.Token != 0 {
 			r.Sessions = append(r.Sessions, s)
 		}
 	}

@@ -58,6 +58,7 @@ type work struct {
 	uploaded chan struct{} // closed when the upload has ended; nil before it begins
 
 	quitUpload context.CancelFunc
+	uploadErr  error // before uploaded is closed
 }
 
 func newWork(d *Daemon, l lease) *work {
@@ -186,6 +187,11 @@ func (w *work) moved() <-chan struct{} { return w.seen }
 
 // upload brings the session's events to the control plane.
 func (w *work) upload(ctx context.Context) error {
+	if l := w.snapshot(); l.Local && l.Token == 0 {
+		if err := w.announce(ctx); err != nil {
+			return err
+		}
+	}
 	l := w.snapshot()
 	said := false
 	u := uploader{
