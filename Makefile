@@ -16,7 +16,7 @@ OUT ?= internal/agent/testdata/recorded
 # The whole-program tests, the demo and the benchmark run this binary.
 export RATCHETAI_RUNNER := $(CURDIR)/$(BIN)
 
-.PHONY: help build setup demo test unit bench record fuzz man lint fmt clean
+.PHONY: help build setup demo test unit bench record fuzz man lint fmt generate clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -59,6 +59,10 @@ lint: ## check style and the import rules
 
 fmt: ## format the code
 	go run $(LINTER) fmt
+
+generate: ## make the Go code of the SQL queries, and fail if it was not committed so
+	go generate ./internal/store
+	git diff --exit-code internal/store/sql
 
 clean: ## remove what build made; images stay
 	rm -rf bin man

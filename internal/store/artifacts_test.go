@@ -11,6 +11,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
@@ -251,4 +253,44 @@ func TestBackup(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	appendEvents(t, again, h, notices(101, 5)...)
+}
+
+// TestSweepWaits: while a backup runs, nothing that it could need goes away; what a killed
+// one left does when the store opens.
+func TestSweepWaits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	left := filepath.Join(dir, "backup-1.tmp")
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	backup, err := lockFile(filepath.Join(dir, sweepLock), unix.LOCK_SH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobodys := filepath.Join(dir, artifactDir, "ab", strings.Repeat("ab", 32))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(nobodys), 0o700), os.WriteFile(nobodys, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	there := func(want bool) {
+		t.Helper()
+		_, err := os.Stat(left)
+		_, err2 := os.Stat(nobodys)
+		if (err == nil) != want || (err2 == nil) != want {
+			t.Error(err, err2)
+		}
+	}
+	must(s.Retention(t.Context(), noon))
+	there(true)
+	backup.Close()
+	must(s.Retention(t.Context(), noon))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openIn(t, dir)
+	there(false)
 }

@@ -12,9 +12,14 @@ import (
 )
 
 // BenchmarkAppend has 50 sessions append batches of 20 to 200 events of 300 bytes at the same
-// time, each waiting for its commit. It reports events per second.
+// time, each waiting for its commit, then 500 sessions batches of 1 to 9. It reports events
+// per second.
 func BenchmarkAppend(b *testing.B) {
-	const sessions = 50
+	b.Run("large", func(b *testing.B) { benchmarkAppend(b, 50, 20, 200) })
+	b.Run("small", func(b *testing.B) { benchmarkAppend(b, 500, 1, 9) })
+}
+
+func benchmarkAppend(b *testing.B, sessions, least, most int) {
 	s := openSynced(b)
 	var held []Held
 	for range sessions {
@@ -33,7 +38,7 @@ func BenchmarkAppend(b *testing.B) {
 			r := rand.New(rand.NewPCG(uint64(i), 1))
 			for seq, left := uint64(1), b.N/sessions+1; left > 0; {
 				batch := h.batch()
-				for range min(left, 20+r.IntN(181)) {
+				for range min(left, least+r.IntN(most-least+1)) {
 					e := sample
 					e.Seq = seq
 					batch.Events = append(batch.Events, e)

@@ -67,7 +67,7 @@ func (s *Store) AddToken(ctx context.Context, kind TokenKind, user string, n api
 		return api.Token{}, fmt.Errorf("token: %w", err)
 	}
 	p := sql.InsertTokenParams{
-		ID: id.String(), Kind: string(kind), User: user, Name: n.Name, Labels: string(labels), Sha256: sha256[:],
+		ID: id.String(), Kind: string(kind), Person: user, Name: n.Name, Labels: string(labels), Sha256: sha256[:],
 		CreatedAt: nanos(now), ExpiresAt: nanosOf(n.ExpiresAt),
 	}
 	err = s.write(ctx, 0, func(ctx context.Context, q *sql.Queries) error { return q.InsertToken(ctx, p) })
@@ -89,7 +89,7 @@ func (s *Store) Lookup(ctx context.Context, sha256 [32]byte, now time.Time) (Cal
 		_ = s.write(ctx, 0, func(ctx context.Context, q *sql.Queries) error { return q.TokenUsed(ctx, nanos(now), r.ID) })
 	}
 	return Caller{
-		Token: r.ID, Kind: TokenKind(r.Kind), User: r.User, Name: r.Name, Labels: toLabels(r.Labels), Runner: r.Runner,
+		Token: r.ID, Kind: TokenKind(r.Kind), User: r.Person, Name: r.Name, Labels: toLabels(r.Labels), Runner: r.Runner,
 	}, nil
 }
 

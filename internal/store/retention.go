@@ -47,7 +47,11 @@ func (s *Store) retain(ctx context.Context, before int64) (n int, err error) {
 			break
 		}
 		for _, id := range ids {
-			if err := s.removeTask(ctx, id, before); err != nil && !errors.Is(err, ErrConflict) {
+			err := s.removeTask(ctx, id, before)
+			if errors.Is(err, ErrConflict) {
+				continue
+			}
+			if err != nil {
 				return n, err
 			}
 			n++

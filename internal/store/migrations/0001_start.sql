@@ -10,7 +10,7 @@ CREATE TABLE owner (
 CREATE TABLE tokens (
     id         TEXT   PRIMARY KEY NOT NULL,
     kind       TEXT   NOT NULL,
-    user       TEXT   NOT NULL,
+    person     TEXT   NOT NULL, -- empty for a device
     name       TEXT   NOT NULL,
     labels     TEXT   NOT NULL, -- JSON
     sha256     BLOB   NOT NULL UNIQUE,

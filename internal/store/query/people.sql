@@ -6,11 +6,11 @@ INSERT INTO owner (id, name, password) VALUES (1, @name, @password)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, password = excluded.password;
 
 -- name: InsertToken :exec
-INSERT INTO tokens (id, kind, user, name, labels, sha256, created_at, expires_at, used_at, revoked_at)
-VALUES (@id, @kind, @user, @name, @labels, @sha256, @created_at, @expires_at, 0, 0);
+INSERT INTO tokens (id, kind, person, name, labels, sha256, created_at, expires_at, used_at, revoked_at)
+VALUES (@id, @kind, @person, @name, @labels, @sha256, @created_at, @expires_at, 0, 0);
 
 -- name: TokenBySHA256 :one
-SELECT t.id, t.kind, t.user, t.name, t.labels, t.used_at, CAST(COALESCE(r.id, '') AS TEXT) AS runner
+SELECT t.id, t.kind, t.person, t.name, t.labels, t.used_at, CAST(COALESCE(r.id, '') AS TEXT) AS runner
 FROM tokens t LEFT JOIN runners r ON r.device = t.id
 WHERE t.sha256 = @sha256 AND t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at > @now);
 
@@ -18,7 +18,7 @@ WHERE t.sha256 = @sha256 AND t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires
 UPDATE tokens SET used_at = @used_at WHERE id = @id AND used_at < @used_at;
 
 -- name: Tokens :many
-SELECT t.id, t.kind, t.user, t.name, t.labels, t.created_at, t.expires_at, t.used_at, t.revoked_at,
+SELECT t.id, t.kind, t.person, t.name, t.labels, t.created_at, t.expires_at, t.used_at, t.revoked_at,
     CAST(COALESCE(r.id, '') AS TEXT) AS runner
 FROM tokens t LEFT JOIN runners r ON r.device = t.id
 WHERE t.kind = ? ORDER BY t.id DESC LIMIT 1000;

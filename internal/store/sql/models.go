@@ -101,7 +101,7 @@ type Task struct {
 type Token struct {
 	ID        string
 	Kind      string
-	User      string
+	Person    string
 	Name      string
 	Labels    string
 	Sha256    []byte

@@ -71,14 +71,14 @@ func (q *Queries) DeleteTokens(ctx context.Context, before int64) (int64, error)
 }
 
 const insertToken = `-- name: InsertToken :exec
-INSERT INTO tokens (id, kind, user, name, labels, sha256, created_at, expires_at, used_at, revoked_at)
+INSERT INTO tokens (id, kind, person, name, labels, sha256, created_at, expires_at, used_at, revoked_at)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0)
 `
 
 type InsertTokenParams struct {
 	ID        string
 	Kind      string
-	User      string
+	Person    string
 	Name      string
 	Labels    string
 	Sha256    []byte
@@ -90,7 +90,7 @@ func (q *Queries) InsertToken(ctx context.Context, arg InsertTokenParams) error 
 	_, err := q.exec(ctx, q.insertTokenStmt, insertToken,
 		arg.ID,
 		arg.Kind,
-		arg.User,
+		arg.Person,
 		arg.Name,
 		arg.Labels,
 		arg.Sha256,
@@ -161,7 +161,7 @@ func (q *Queries) SetOwner(ctx context.Context, name string, password string) er
 }
 
 const token = `-- name: Token :one
-SELECT id, kind, user, name, labels, sha256, created_at, expires_at, used_at, revoked_at FROM tokens WHERE id = ?
+SELECT id, kind, person, name, labels, sha256, created_at, expires_at, used_at, revoked_at FROM tokens WHERE id = ?
 `
 
 func (q *Queries) Token(ctx context.Context, id string) (Token, error) {
@@ -170,7 +170,7 @@ func (q *Queries) Token(ctx context.Context, id string) (Token, error) {
 	err := row.Scan(
 		&i.ID,
 		&i.Kind,
-		&i.User,
+		&i.Person,
 		&i.Name,
 		&i.Labels,
 		&i.Sha256,
@@ -183,7 +183,7 @@ func (q *Queries) Token(ctx context.Context, id string) (Token, error) {
 }
 
 const tokenBySHA256 = `-- name: TokenBySHA256 :one
-SELECT t.id, t.kind, t.user, t.name, t.labels, t.used_at, CAST(COALESCE(r.id, '') AS TEXT) AS runner
+SELECT t.id, t.kind, t.person, t.name, t.labels, t.used_at, CAST(COALESCE(r.id, '') AS TEXT) AS runner
 FROM tokens t LEFT JOIN runners r ON r.device = t.id
 WHERE t.sha256 = ?1 AND t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at > ?2)
 `
@@ -191,7 +191,7 @@ WHERE t.sha256 = ?1 AND t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at >
 type TokenBySHA256Row struct {
 	ID     string
 	Kind   string
-	User   string
+	Person string
 	Name   string
 	Labels string
 	UsedAt int64
@@ -204,7 +204,7 @@ func (q *Queries) TokenBySHA256(ctx context.Context, sha256 []byte, now int64) (
 	err := row.Scan(
 		&i.ID,
 		&i.Kind,
-		&i.User,
+		&i.Person,
 		&i.Name,
 		&i.Labels,
 		&i.UsedAt,
@@ -263,7 +263,7 @@ func (q *Queries) TokenUsed(ctx context.Context, usedAt int64, iD string) error 
 }
 
 const tokens = `-- name: Tokens :many
-SELECT t.id, t.kind, t.user, t.name, t.labels, t.created_at, t.expires_at, t.used_at, t.revoked_at,
+SELECT t.id, t.kind, t.person, t.name, t.labels, t.created_at, t.expires_at, t.used_at, t.revoked_at,
     CAST(COALESCE(r.id, '') AS TEXT) AS runner
 FROM tokens t LEFT JOIN runners r ON r.device = t.id
 WHERE t.kind = ? ORDER BY t.id DESC LIMIT 1000
@@ -272,7 +272,7 @@ WHERE t.kind = ? ORDER BY t.id DESC LIMIT 1000
 type TokensRow struct {
 	ID        string
 	Kind      string
-	User      string
+	Person    string
 	Name      string
 	Labels    string
 	CreatedAt int64
@@ -294,7 +294,7 @@ func (q *Queries) Tokens(ctx context.Context, kind string) ([]TokensRow, error) 
 		if err := rows.Scan(
 			&i.ID,
 			&i.Kind,
-			&i.User,
+			&i.Person,
 			&i.Name,
 			&i.Labels,
 			&i.CreatedAt,
