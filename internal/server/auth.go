@@ -69,7 +69,8 @@ func (s *Server) lookup(c *call, secret string) (store.Caller, error) {
 	if ok {
 		return by, nil
 	}
-	by, err := s.store.Lookup(c.ctx(), sum, now)
+	var err error
+	aside(func() { by, err = s.store.Lookup(c.ctx(), sum, now) })
 	if errors.Is(err, store.ErrNotFound) {
 		return by, errNoToken()
 	}
