@@ -19,6 +19,7 @@ type Store interface {
 	inbox
 	access
 	audit
+	disk
 }
 
 type tasks interface {
@@ -59,6 +60,11 @@ type audit interface {
 	Record(ctx context.Context, e api.AuditEntry) error
 	AuditLog(ctx context.Context, before string, limit int) ([]api.AuditEntry, string, error)
 	Retention(ctx context.Context, before time.Time) (int, error)
+}
+
+type disk interface {
+	Check(ctx context.Context) error
+	Disk() (database, free int64, err error)
 }
 
 // Dispatcher is who decides what runs where: *schedule.Dispatcher, which documents the

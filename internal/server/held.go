@@ -61,3 +61,10 @@ func (h *held) endAll(cause error) {
 		one.cancel(cause)
 	}
 }
+
+// ended returns the cause of endAll, if that was called.
+func (h *held) ended() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stopped
+}

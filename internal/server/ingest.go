@@ -10,6 +10,14 @@ import (
 
 // ingest stores a batch of events. What it answers is on disk.
 func (s *Server) ingest(c *call) error {
+	err := s.storeBatch(c)
+	if err != nil {
+		s.metrics.refused.Inc()
+	}
+	return err
+}
+
+func (s *Server) storeBatch(c *call) error {
 	b := store.Batch{Session: c.r.PathValue("id"), Runner: c.by.Runner}
 	token, err := header(c, api.HeaderLease)
 	if err != nil {

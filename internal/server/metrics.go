@@ -90,6 +90,9 @@ var (
 	runnersDesc  = prometheus.NewDesc("ratchetai_runners_connected", "Runners that are connected.", nil, nil)
 	sessionsDesc = prometheus.NewDesc("ratchetai_sessions", "Sessions that a runner works at.", []string{"state"}, nil)
 	inboxDesc    = prometheus.NewDesc("ratchetai_inbox_items", "What needs a person.", nil, nil)
+	pollDesc     = prometheus.NewDesc("ratchetai_poll_oldest_seconds", "Since when the connected runner that has been silent longest is.", nil, nil)
+	sizeDesc     = prometheus.NewDesc("ratchetai_database_bytes", "Size of the database, without artifacts.", nil, nil)
+	freeDesc     = prometheus.NewDesc("ratchetai_disk_free_bytes", "Room on the disk of the database.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -97,33 +100,41 @@ func (state) Describe(out chan<- *prometheus.Desc) {
 	out <- runnersDesc
 	out <- sessionsDesc
 	out <- inboxDesc
+	out <- pollDesc
+	out <- sizeDesc
+	out <- freeDesc
 }
 
 // Collect implements prometheus.Collector.
 func (k state) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	gauge := func(d *prometheus.Desc, n int, err error, labels ...string) {
+	gauge := func(d *prometheus.Desc, n float64, err error, labels ...string) {
 		if err != nil {
 			out <- prometheus.NewInvalidMetric(d, err)
 			return
 		}
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
 	}
 	all, err := k.s.dispatch.Runners(ctx)
-	connected := 0
+	connected, oldest := 0, time.Duration(0)
 	for _, r := range all {
 		if r.Connected {
 			connected++
+			oldest = max(oldest, k.s.now().Sub(r.SeenAt))
 		}
 	}
-	gauge(runnersDesc, connected, err)
+	gauge(runnersDesc, float64(connected), err)
+	gauge(pollDesc, oldest.Seconds(), err)
 	for _, st := range []task.SessionState{task.Offered, task.Accepted, task.Active} {
 		n, err := k.s.countSessions(ctx, st)
-		gauge(sessionsDesc, n, err, string(st))
+		gauge(sessionsDesc, float64(n), err, string(st))
 	}
 	items, err := k.s.needs(ctx)
-	gauge(inboxDesc, len(items), err)
+	gauge(inboxDesc, float64(len(items)), err)
+	size, free, err := k.s.store.Disk()
+	gauge(sizeDesc, float64(size), err)
+	gauge(freeDesc, float64(free), err)
 }
 
 func (s *Server) countSessions(ctx context.Context, st task.SessionState) (int, error) {

@@ -13,7 +13,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -38,8 +37,6 @@ type Config struct {
 	// Public is the address that people use, with a path if the API is below one: in
 	// links, for the cookie, and as an origin that is trusted. Nil: whatever they typed.
 	Public *url.URL
-	// Ready returns why the control plane does not work, if it does not.
-	Ready func(context.Context) error
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -51,7 +48,6 @@ type Server struct {
 	log      logrus.FieldLogger
 	version  string
 	public   *url.URL
-	ready    func(context.Context) error
 	now      func() time.Time
 
 	hub      hub
@@ -72,16 +68,13 @@ var errStopping = errors.New("the control plane is stopping")
 // New returns a server. It starts nothing: see Handler and Stop.
 func New(c Config) *Server {
 	s := &Server{
-		store: c.Store, dispatch: c.Dispatcher, log: c.Log, version: c.Version, public: c.Public, ready: c.Ready, now: c.Now,
+		store: c.Store, dispatch: c.Dispatcher, log: c.Log, version: c.Version, public: c.Public, now: c.Now,
 		uploads: budget{left: uploadsMax},
 		hashing: make(chan struct{}, hashesMax),
 		metrics: c.Metrics,
 	}
 	if s.now == nil {
 		s.now = time.Now
-	}
-	if s.ready == nil {
-		s.ready = func(context.Context) error { return nil }
 	}
 	if s.public == nil {
 		s.public = &url.URL{}

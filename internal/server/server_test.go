@@ -100,7 +100,7 @@ func TestInboxRunnersAuditMetrics(t *testing.T) {
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body)
 	for _, want := range []string{"ratchetai_events_stored_total 1\n", "ratchetai_ingest_batches_total 1\n", `ratchetai_sessions{state="running"} 0`,
-		`ratchetai_sessions_finished_total{outcome="lost"} 0`, "ratchetai_queue_wait_seconds_count 0", "ratchetai_runners_connected 0", "ratchetai_inbox_items 1"} {
+		`ratchetai_sessions_finished_total{outcome="lost"} 0`, "ratchetai_queue_wait_seconds_count 0", "ratchetai_runners_connected 0", "ratchetai_database_bytes ", "ratchetai_disk_free_bytes ", "ratchetai_ingest_refused_total 0", "ratchetai_inbox_items 1"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s in\n%s", want, text)
 		}
@@ -111,8 +111,26 @@ func TestInboxRunnersAuditMetrics(t *testing.T) {
 
 func TestNotReady(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *Config) { c.Ready = func(context.Context) error { return context.DeadlineExceeded } })
+	b := setup(t)
+	b.do(200, "GET", "/readyz", "", nil, nil)
+	b.s.Stop()
 	b.refused(api.CodeUnavailable, "GET", "/readyz", "", nil)
+	full := setup(t, func(c *Config) { c.Store = fullStore{c.Store} })
+	if e := full.refused(api.CodeUnavailable, "GET", "/readyz", "", nil); !strings.Contains(e.Error.Message, "no space") {
+		t.Errorf("%+v", e)
+	}
+	s := full.session()
+	full.refused(api.CodeUnavailable, "POST", "/api/v1/runner/sessions/"+s.id+"/events", full.device, batch(s.id, 1, 1),
+		"Content-Type", "application/x-ndjson", api.HeaderLease, s.token, api.HeaderFirst, "1")
+}
+
+// fullStore is on a full disk.
+type fullStore struct{ Store }
+
+func (fullStore) Check(context.Context) error { return store.ErrFull }
+
+func (fullStore) Append(context.Context, store.Batch) (store.Appended, error) {
+	return store.Appended{}, store.ErrFull
 }
 
 func TestTokensAreForOneUse(t *testing.T) {
