@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -71,12 +70,13 @@ made; --admin-name and --admin-password-file make the owner without one, or chan
 	}
 	fl := c.Flags()
 	f.addListen(c)
-	fl.StringVar(&f.data, "data", "", "directory of the database (default: control-plane in the state directory)")
+	fl.StringVar(&f.data, "data", "", dataUsage)
 	fl.StringVar(&f.public, "public-url", "", "address that people and runners use, such as https://example.org/ratchet behind a proxy")
 	fl.StringVar(&f.cert, "tls-cert", "", "certificate file, PEM; read again when it changes")
 	fl.StringVar(&f.key, "tls-key", "", "key file of --tls-cert, PEM")
 	fl.StringVar(&f.adminName, "admin-name", "", "name of the owner")
 	fl.StringVar(&f.adminSecret, "admin-password-file", "", "file with the owner's password")
+	c.AddCommand(a.serveBackup(), a.serveRestore())
 	return c
 }
 
@@ -120,14 +120,8 @@ func (a *app) controlPlaneConfig(f serveFlags) (controlPlaneConfig, error) {
 		}
 	}
 	a.warnPlain(host, c.Certificate, c.Public)
-	if c.Data == "" {
-		state, err := a.stateDir()
-		if err != nil {
-			return c, err
-		}
-		c.Data = filepath.Join(state, "control-plane")
-	}
-	return c, nil
+	c.Data, err = a.dataDir(f.data)
+	return c, err
 }
 
 // warnPlain says what it means to listen for others without TLS.
