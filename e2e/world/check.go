@@ -14,12 +14,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/store"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
-	"github.com/sprawlto/ratchetai-runner/sandbox/sandboxtest"
 )
-
-func newEngine(s *Script) *sandboxtest.Fake {
-	return &sandboxtest.Fake{Programs: map[string]sandboxtest.Program{"/opt/ratchetai/claude/claude": s.claude}}
-}
 
 // Counts is what [World.Check] has looked at.
 type Counts struct{ Tasks, Sessions, Events, Artifacts, Runs int }
@@ -67,6 +62,9 @@ func (w *World) Check() (c Counts) {
 // left says what is on the machines that should not be there.
 func (w *World) left() string {
 	for _, m := range w.machines {
+		if m.gone {
+			continue
+		}
 		if all := w.sandboxes(m); len(all) > 0 {
 			return fmt.Sprintf("sandboxes of %s: %v", m.Name, all)
 		}
@@ -126,12 +124,19 @@ func (w *World) checkTask(t task.Task) (c Counts, err error) {
 
 // checkSession compares what is stored of a session with its journal.
 func (w *World) checkSession(s task.Session) (Compared, error) {
-	i := slices.IndexFunc(w.machines, func(m *Machine) bool { return m.id == s.Runner })
-	if i < 0 {
-		return Compared{}, fmt.Errorf("no machine has the runner %s", s.Runner)
+	var dir string
+	for _, m := range w.machines {
+		if m.id != s.Runner {
+			continue
+		}
+		if dir = m.Journal(s.ID); exists(dir) {
+			break // else a copy of that machine may have it
+		}
 	}
-	dir := w.machines[i].Journal(s.ID)
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) && s.LastSeq == 0 && s.State != task.Ended {
+	switch {
+	case dir == "":
+		return Compared{}, fmt.Errorf("no machine has the runner %s", s.Runner)
+	case !exists(dir) && s.LastSeq == 0 && s.State != task.Ended:
 		return Compared{}, nil // nothing was begun
 	}
 	c, err := Compare(dir, w.stored(s.ID))
@@ -151,6 +156,8 @@ func (w *World) checkSession(s task.Session) (Compared, error) {
 	}
 	return c, err
 }
+
+func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
 func (w *World) stored(session string) Stored {
 	ctx, db := context.Background(), w.Plane.Store()

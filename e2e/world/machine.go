@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/connect"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
+	"github.com/sprawlto/ratchetai-runner/internal/store"
 	"github.com/sprawlto/ratchetai-runner/sandbox/sandboxtest"
 )
 
@@ -28,6 +30,32 @@ type Machine struct {
 	work   string
 	secret string
 	daemon *Daemon
+	gone   bool // what is left on it does not count
+
+	mu     sync.Mutex
+	active int // agents that work
+	most   int // of them at a time
+}
+
+// claude is the agent on this machine.
+func (m *Machine) claude(ctx context.Context, in sandboxtest.Inside) int {
+	m.count(1)
+	defer m.count(-1)
+	return m.w.claude(ctx, in)
+}
+
+func (m *Machine) count(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.active += n
+	m.most = max(m.most, m.active)
+}
+
+// Most is how many agents ever worked on the machine at a time.
+func (m *Machine) Most() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.most
 }
 
 // Daemon is one that runs.
@@ -40,23 +68,33 @@ type Daemon struct {
 	err    error
 }
 
+// Enrol gives the machine a device token.
+func (m *Machine) Enrol(name string) (err error) {
+	m.secret, err = m.w.Plane.token(store.DeviceToken, name)
+	return err
+}
+
 // Start starts a daemon.
 func (m *Machine) Start() *Daemon {
 	m.w.Helper()
+	if m.daemon != nil {
+		m.w.Fatalf("%s has a daemon already", m.Name)
+	}
 	d, err := m.start()
 	if err != nil {
 		m.w.Fatal(err)
 	}
 	m.daemon = d
+	m.Way.open(true)
 	return d
 }
 
 func (m *Machine) start() (*Daemon, error) {
-	store, err := runner.OpenStore(m.state)
+	sessions, err := runner.OpenStore(m.state)
 	if err != nil {
 		return nil, err
 	}
-	m.id = store.ID()
+	m.id = sessions.ID()
 	client, err := api.NewClient("http://127.0.0.1:1", m.secret, nil)
 	if err != nil {
 		return nil, err
@@ -67,7 +105,7 @@ func (m *Machine) start() (*Daemon, error) {
 	config := connect.Config{
 		Client: client, Log: m.w.log, Say: func(string) {}, Name: m.Name, Version: "world", Capacity: 4, OrphanAfter: connect.DefaultOrphanAfter,
 		Runner: &runner.Runner{
-			Store: store, Engine: engine, Log: m.w.log, Home: filepath.Join(m.state, "..", "home"), Getenv: func(k string) string { return keys[k] },
+			Store: sessions, Engine: engine, Log: m.w.log, Home: filepath.Join(m.state, "..", "home"), Getenv: func(k string) string { return keys[k] },
 		},
 		Workspaces: []connect.Workspace{{Name: "shop", Dir: m.work, Default: true, Shared: true}},
 		Task: func(string, agent.Kind) (runner.Task, error) {
@@ -95,6 +133,7 @@ func (m *Machine) start() (*Daemon, error) {
 // sandboxes work on, and no request of it arrives any more.
 func (m *Machine) Kill() {
 	m.w.Helper()
+	m.Way.open(false)
 	m.daemon.link.cut()
 	m.Leave()
 }
@@ -103,7 +142,8 @@ func (m *Machine) Kill() {
 func (m *Machine) Leave() {
 	m.w.Helper()
 	m.daemon.cancel()
-	m.Wait()
+	_ = m.Wait()
+	m.daemon = nil
 }
 
 // Wait returns the daemon's error when it has ended.

@@ -39,12 +39,13 @@ func (p *Plane) Start() error {
 	if err != nil {
 		return err
 	}
-	d, err := schedule.New(context.Background(), db, p.log, nil)
+	metrics := server.NewMetrics()
+	d, err := schedule.New(context.Background(), db, p.log, metrics)
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
 	live := &plane{store: db, dispatch: d, pipes: newPipes(), ended: make(chan error, 1)}
-	s := server.New(server.Config{Store: db, Dispatcher: d, Log: p.log, Version: "world"})
+	s := server.New(server.Config{Store: db, Dispatcher: d, Metrics: metrics, Log: p.log, Version: "world"})
 	var ctx context.Context
 	ctx, live.stop = context.WithCancel(context.Background())
 	running, stopDispatcher := context.WithCancel(context.Background())
@@ -79,7 +80,10 @@ func (p *Plane) end(abrupt bool) error {
 		live.pipes.cut()
 	}
 	live.stop()
-	return <-live.ended
+	if err := <-live.ended; !abrupt || !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // Drop breaks all connections; new ones can be made.

@@ -51,6 +51,7 @@ type Way struct {
 	wait  sync.WaitGroup // requests that are repeated
 
 	mu     sync.Mutex
+	dead   bool
 	choose func(*http.Request) Fault
 	met    map[Fault]int
 }
@@ -83,6 +84,13 @@ func (w *Way) Met() map[Fault]int {
 	return met
 }
 
+// open says whether there is anybody at this end.
+func (w *Way) open(yes bool) {
+	w.mu.Lock()
+	w.dead = !yes
+	w.mu.Unlock()
+}
+
 func (w *Way) close() {
 	w.wait.Wait()
 	w.inner.CloseIdleConnections()
@@ -105,7 +113,9 @@ func is(r *http.Request) string {
 func (w *Way) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	f := None
-	if w.choose != nil {
+	if w.dead {
+		f = Refused
+	} else if w.choose != nil {
 		f = w.choose(r)
 	}
 	if f != None {

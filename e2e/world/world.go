@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/store"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
+	"github.com/sprawlto/ratchetai-runner/sandbox/sandboxtest"
 )
 
 // World is a control plane and the machines that know it.
@@ -81,14 +83,29 @@ func (w *World) close() {
 // Machine adds a machine without a daemon.
 func (w *World) Machine(name string) *Machine {
 	w.Helper()
-	secret, err := w.Plane.token(store.DeviceToken, name)
-	if err != nil {
+	m := w.machine(name)
+	if err := m.Enrol(name); err != nil {
 		w.Fatal(err)
 	}
+	return m
+}
+
+func (w *World) machine(name string) *Machine {
 	dir := w.TempDir()
-	m := &Machine{Name: name, w: w, state: filepath.Join(dir, "state"), work: w.TempDir(), secret: secret, Way: newWay(w.Plane.dial)}
-	m.Engine = newEngine(w.Script)
+	m := &Machine{Name: name, w: w, state: filepath.Join(dir, "state"), work: w.TempDir(), Way: newWay(w.Plane.dial)}
+	m.Engine = &sandboxtest.Fake{Programs: map[string]sandboxtest.Program{"/opt/ratchetai/claude/claude": m.claude}}
 	w.machines = append(w.machines, m)
+	return m
+}
+
+// Copy adds a machine with a copy of another's state, and an engine of its own.
+func (w *World) Copy(of *Machine) *Machine {
+	w.Helper()
+	m := w.machine(of.Name + " copied")
+	m.secret = of.secret
+	if err := os.CopyFS(m.state, os.DirFS(of.state)); err != nil {
+		w.Fatal(err)
+	}
 	return m
 }
 

@@ -114,7 +114,7 @@ func (w *work) attach(ctx context.Context) (*runner.Session, error) {
 			if !said {
 				w.d.Log.WithField("session", id).WithError(err).Warn("the session cannot be taken over yet")
 			}
-			sleep(ctx, p.after(err), nil)
+			sleep(ctx, p.soon(err), nil)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package connect
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -54,10 +53,9 @@ func cutEvent(line []byte) ([]byte, error) {
 	return append(cut, '\n'), err
 }
 
-// putRaw stores a long raw line as an artifact. It reads the line twice, a piece at a time.
-func putRaw(ctx context.Context, c *api.Client, session string, token int64, dir string, e journal.Entry) (*api.RawRef, error) {
-	open := func(from int64) (io.ReadCloser, error) { return journal.OpenFar(dir, e.Far, from) }
-	r, err := open(0)
+// rawRef names a long raw line as an artifact. It reads the line, a piece at a time.
+func rawRef(dir string, e journal.Entry) (*api.RawRef, error) {
+	r, err := journal.OpenFar(dir, e.Far, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +68,5 @@ func putRaw(ctx context.Context, c *api.Client, session string, token int64, dir
 	if err != nil {
 		return nil, fmt.Errorf("read the line of event %d: %w", e.Seq, err)
 	}
-	ref := &api.RawRef{Artifact: fmt.Sprintf("raw-%d", e.Seq), Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil)), JSON: e.RawJSON}
-	return ref, c.PutArtifact(ctx, session, token, ref.Artifact, n, ref.SHA256, open)
+	return &api.RawRef{Artifact: fmt.Sprintf("raw-%d", e.Seq), Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil)), JSON: e.RawJSON}, nil
 }

@@ -31,7 +31,7 @@ func newPauses() pauses {
 // reset is called after a success.
 func (p pauses) reset() { p.b.Reset() }
 
-// after is the pause after err.
+// after is the pause after err, of somebody who is told when the control plane is back.
 func (p pauses) after(err error) time.Duration {
 	next := p.b.NextBackOff()
 	var refused *api.Error
@@ -39,6 +39,12 @@ func (p pauses) after(err error) time.Duration {
 		asked := time.Duration(min(refused.RetryAfterMS, retryCap.Milliseconds())) * time.Millisecond
 		return asked + rand.N(asked/4+1) // not all runners at once
 	}
+	return next
+}
+
+// soon is the pause after err, of somebody who has to find that out.
+func (p pauses) soon(err error) time.Duration {
+	next := p.after(err)
 	if unreachable(err) && next > dialCap {
 		return dialCap/3 + rand.N(dialCap*2/3)
 	}

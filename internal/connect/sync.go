@@ -50,7 +50,7 @@ func (d *Daemon) serve(ctx context.Context) error {
 				d.Log.WithError(err).Debug("sync")
 			}
 			connected = false
-			sleep(ctx, p.after(err), nil)
+			sleep(ctx, p.soon(err), nil)
 		default:
 			if !connected && !d.single {
 				d.sayConnected(away)

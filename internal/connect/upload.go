@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"time"
 
@@ -215,11 +216,19 @@ func (u *uploader) far(ctx context.Context, e journal.Entry) (*api.RawRef, error
 	if e.Far.Bytes == 0 {
 		return nil, nil
 	}
+	if e.Far.Bytes > api.ArtifactMax {
+		return nil, nil
+	}
+	open := func(from int64) (io.ReadCloser, error) { return journal.OpenFar(u.dir, e.Far, from) }
+	var ref *api.RawRef
 	for p := newPauses(); ; {
-		if e.Far.Bytes > api.ArtifactMax {
-			return nil, nil
+		var err error
+		if ref == nil { // once, however often it is sent
+			ref, err = rawRef(u.dir, e)
 		}
-		ref, err := putRaw(ctx, u.client, u.session, u.token, u.dir, e)
+		if err == nil {
+			err = u.client.PutArtifact(ctx, u.session, u.token, ref.Artifact, ref.Bytes, ref.SHA256, open)
+		}
 		if err == nil {
 			return ref, nil
 		}
@@ -236,6 +245,6 @@ func (u *uploader) far(ctx context.Context, e journal.Entry) (*api.RawRef, error
 			return nil, nil
 		}
 		u.trouble(err)
-		sleep(ctx, p.after(err), u.kick)
+		sleep(ctx, p.soon(err), u.kick)
 	}
 }
