@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -68,7 +67,7 @@ func connect(ctx context.Context, all []*device, offered func(*device, api.Lease
 	at(len(all), 64, func(i int) { // the first report is answered at once
 		first := all[i].report
 		first.WaitMS, first.Capacity = 0, 0
-		_, errs[i] = all[i].sync(ctx, first)
+		_, errs[i] = all[i].client.Sync(ctx, first)
 	})
 	var polls sync.WaitGroup
 	for _, d := range all {
@@ -84,10 +83,6 @@ func connect(ctx context.Context, all []*device, offered func(*device, api.Lease
 	}, errors.Join(errs...)
 }
 
-func (d *device) sync(ctx context.Context, r api.Sync) (a api.SyncAnswer, err error) {
-	return a, d.client.Do(ctx, http.MethodPost, "/api/v1/runner/sync", r, &a)
-}
-
 // poll accepts what is offered until ctx ends.
 func (d *device) poll(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -97,7 +92,7 @@ func (d *device) poll(ctx context.Context) {
 		r := d.report
 		r.Sessions = append([]api.SessionReport(nil), r.Sessions...)
 		d.mu.Unlock()
-		answer, err := d.sync(polling, r)
+		answer, err := d.client.Sync(polling, r)
 		if changed := polling.Err() != nil; err != nil && !changed {
 			time.Sleep(50 * time.Millisecond) // as after a crash of the control plane
 		}

@@ -65,7 +65,9 @@ var parts = []struct {
 	{"memory", measureMemory},
 	{"many", measureMany},
 	{"version", measureVersion},
+	{"dispatch", measureDispatch},
 	{"ingest", measureIngest},
+	{"fleet", measureFleet},
 	{"runners", measureRunners},
 }
 
@@ -73,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	asJSON := fs.Bool("json", false, "print JSON instead of a table")
-	only := fs.String("only", "", "comma-separated `parts`: start, agents, protect, stream, tunnel, memory, many, version, ingest, runners")
+	only := fs.String("only", "", "comma-separated `parts`: start, agents, protect, stream, tunnel, memory, many, version, dispatch, ingest, fleet, runners")
 	streamGB := fs.Float64("stream-gb", 5, "size of the stream over which memory has to stay flat")
 	profile := fs.String("cpuprofile", "", "write a profile of this process to `file`")
 	if err := fs.Parse(args); err != nil {

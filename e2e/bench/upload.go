@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -16,11 +14,11 @@ import (
 
 // attempt is a session of a device, for which events are made up.
 type attempt struct {
-	device *device
-	lease  api.Lease
-	header http.Header
-	seq    uint64
-	body   []byte
+	device  *device
+	lease   api.Lease
+	seq     uint64
+	body    []byte
+	watched bool
 }
 
 // attempts has n sessions running, each at the device with its number modulo the devices;
@@ -35,9 +33,7 @@ func (p *plane) attempts(ctx context.Context, devices, n int) (all []*attempt, s
 	stop, err = connect(ctx, list, func(d *device, l api.Lease) {
 		mu.Lock()
 		defer mu.Unlock()
-		h := http.Header{"Content-Type": {"application/x-ndjson"}}
-		h.Set(api.HeaderLease, strconv.FormatInt(l.Token, 10))
-		if all = append(all, &attempt{device: d, lease: l, header: h}); len(all) == n {
+		if all = append(all, &attempt{device: d, lease: l}); len(all) == n {
 			close(there)
 		}
 	})
@@ -93,13 +89,7 @@ func (a *attempt) send(ctx context.Context, n int) error {
 
 // upload sends what is in a.body.
 func (a *attempt) upload(ctx context.Context, first uint64) error {
-	a.header.Set(api.HeaderFirst, strconv.FormatUint(first, 10))
-	resp, err := a.device.client.Send(ctx, http.MethodPost, "/api/v1/runner/sessions/"+a.lease.Session+"/events", a.header, bytes.NewReader(a.body))
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	acked, err := decode[api.Acked](resp.Body)
+	acked, err := a.device.client.Upload(ctx, a.lease.Session, a.lease.Token, first, a.body)
 	if err == nil && acked.Acked != a.seq {
 		err = fmt.Errorf("event %d is acknowledged instead of %d", acked.Acked, a.seq)
 	}
