@@ -59,9 +59,9 @@ func at(n, atOnce int, do func(i int)) {
 	all.Wait()
 }
 
-// connect keeps the runners connected until stop is called. It returns when the control
+// connectAll keeps the runners connected until stop is called. It returns when the control
 // plane knows all of them.
-func connect(ctx context.Context, all []*device, offered func(*device, api.Lease)) (stop func(), err error) {
+func connectAll(ctx context.Context, all []*device, offered func(*device, api.Lease)) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	errs := make([]error, len(all))
 	at(len(all), 64, func(i int) { // the first report is answered at once

@@ -65,7 +65,7 @@ func (l *lab) dispatch(ctx context.Context, runners int) (took, bare []time.Dura
 		finish = make(chan *attempt, dispatchTasks)
 	)
 	got.Add(dispatchTasks)
-	stop, err := connect(ctx, list, func(d *device, o api.Lease) {
+	stop, err := connectAll(ctx, list, func(d *device, o api.Lease) {
 		if when, ok := added.LoadAndDelete(o.Task.Title); ok {
 			times.add(time.Since(when.(time.Time)))
 			finish <- &attempt{device: d, lease: o}

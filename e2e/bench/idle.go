@@ -31,7 +31,7 @@ func measureRunners(ctx context.Context, l *lab) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop, err := connect(ctx, all, func(*device, api.Lease) {})
+	stop, err := connectAll(ctx, all, func(*device, api.Lease) {})
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == childCommand {
 		os.Exit(report(runChild(ctx, os.Stdin, os.Stdout)))
 	}
+	if len(os.Args) > 1 && os.Args[1] == daemonCommand {
+		os.Exit(report(runDaemon(ctx, os.Stdin, os.Stdout)))
+	}
 	os.Exit(report(run(ctx, os.Args[1:], os.Stdout, os.Stderr)))
 }
 
@@ -66,6 +69,7 @@ var parts = []struct {
 	{"many", measureMany},
 	{"version", measureVersion},
 	{"dispatch", measureDispatch},
+	{"live", measureLive},
 	{"ingest", measureIngest},
 	{"fleet", measureFleet},
 	{"runners", measureRunners},
@@ -75,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	asJSON := fs.Bool("json", false, "print JSON instead of a table")
-	only := fs.String("only", "", "comma-separated `parts`: start, agents, protect, stream, tunnel, memory, many, version, dispatch, ingest, fleet, runners")
+	only := fs.String("only", "", "comma-separated `parts`: start, agents, protect, stream, tunnel, memory, many, version, dispatch, live, ingest, fleet, runners")
 	streamGB := fs.Float64("stream-gb", 5, "size of the stream over which memory has to stay flat")
 	profile := fs.String("cpuprofile", "", "write a profile of this process to `file`")
 	if err := fs.Parse(args); err != nil {

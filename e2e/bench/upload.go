@@ -30,7 +30,7 @@ func (p *plane) attempts(ctx context.Context, devices, n int) (all []*attempt, s
 	}
 	var mu sync.Mutex
 	there := make(chan struct{})
-	stop, err = connect(ctx, list, func(d *device, l api.Lease) {
+	stop, err = connectAll(ctx, list, func(d *device, l api.Lease) {
 		mu.Lock()
 		defer mu.Unlock()
 		if all = append(all, &attempt{device: d, lease: l}); len(all) == n {
