@@ -3,6 +3,7 @@
 //	first                 write a line, then wait for ever
 //	lines N SIZE          write N lines of SIZE bytes as Claude Code would, then a result
 //	rate BYTES SECONDS    the same 200-byte lines, BYTES per second, and whether a write was ever blocked
+//	clock MS SECONDS      a 200-byte line with the time every MS milliseconds, then a result
 //	turn                  wait for a message, answer it, wait for the end
 //	tunnel BYTES          measure the tunnel against a direct connection, as JSON
 //
@@ -58,6 +59,8 @@ func run(started time.Time, args []string) error {
 		return lines(number(1), int(number(2)))
 	case "rate":
 		return steady(number(1), time.Duration(number(2))*time.Second)
+	case "clock":
+		return clock(time.Duration(number(1))*time.Millisecond, time.Duration(number(2))*time.Second)
 	case "turn":
 		return turn()
 	case "tunnel":
@@ -150,6 +153,23 @@ func steady(perSecond int64, lasting time.Duration) error {
 		written += int64(len(block))
 	}
 	return write(result(fmt.Sprintf("%d %d %d", written, blocked, longest.Nanoseconds())))
+}
+
+// clock says what time it is in a message's pieces, which end with what can be no part of
+// a secret: that would be withheld until the next.
+func clock(every, lasting time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for start := time.Now(); time.Since(start) < lasting; {
+		now := <-tick.C
+		_, err := fmt.Printf(`{"type":"stream_event","event":{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%d is the time; "}},`+
+			`"session_id":%q,"uuid":"0b8f6ed7-8d5a-4a53-a25c-3a7f1f3a9a01"}`+"\n", now.UnixNano(), session)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := os.Stdout.Write(result("done"))
+	return err
 }
 
 // turn is the least that an agent does: it is asked, answers, and leaves when told.
