@@ -47,10 +47,10 @@ func (c *call) who() string {
 
 // limitTime bounds how long the request's body may take, and the answer's beginning,
 // which may be held for api.WaitMax.
-func limitTime(w http.ResponseWriter, r *http.Request) {
+func (s *Server) limitTime(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	if r.Body != http.NoBody {
-		_ = rc.SetReadDeadline(time.Now().Add(bodyTime))
+		_ = rc.SetReadDeadline(time.Now().Add(s.bodyTime))
 	}
 	_ = rc.SetWriteDeadline(time.Now().Add(api.WaitMax + 2*writeTime))
 }

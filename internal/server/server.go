@@ -49,6 +49,7 @@ type Server struct {
 	version  string
 	public   *url.URL
 	now      func() time.Time
+	bodyTime time.Duration
 
 	hub      hub
 	held     held
@@ -71,7 +72,7 @@ func New(c Config) *Server {
 		store: c.Store, dispatch: c.Dispatcher, log: c.Log, version: c.Version, public: c.Public, now: c.Now,
 		uploads: budget{left: uploadsMax},
 		hashing: make(chan struct{}, hashesMax),
-		metrics: c.Metrics,
+		metrics: c.Metrics, bodyTime: bodyTime,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -115,7 +116,7 @@ func (s *Server) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(api.HeaderProtocol, "1")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		limitTime(w, r)
+		s.limitTime(w, r)
 		if rest, ok := strings.CutPrefix(r.URL.Path, prefix+"/"); ok && prefix != "" {
 			r.URL.Path, r.URL.RawPath = "/"+rest, "" // a proxy may also have cut it off
 		}
