@@ -42,7 +42,7 @@ func TestOfferThatNobodyAnswers(t *testing.T) {
 
 // A runner whose connection is half dead does not get the task again before it speaks.
 func TestSilentRunnerIsNotOfferedAgain(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig) {
+	inMemory(t, func(t *testing.T, r *rig) {
 		b := r.box("nas", 1)
 		r.add()
 		if a := <-b.poll(); len(a.Leases) != 1 {

@@ -2,6 +2,8 @@ package schedule
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -53,17 +55,41 @@ func prompt(change ...func(*task.Spec)) task.Spec {
 // in names the task's workspace.
 func in(workspace string) func(*task.Spec) { return func(s *task.Spec) { s.Workspace = workspace } }
 
-// inBubble runs f with a rig, in virtual time.
+// inBubble runs f with a rig, in virtual time: once with a store in memory, once with the
+// real one.
 func inBubble(t *testing.T, f func(t *testing.T, r *rig)) {
+	t.Helper()
+	t.Parallel()
+	t.Run("memory", func(t *testing.T) { inMemory(t, f) })
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			db, err := store.Open(t.Context(), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			with(t, db, nil, f)
+		})
+	})
+}
+
+// inMemory is inBubble for what needs to look into the store, or to break it.
+func inMemory(t *testing.T, f func(t *testing.T, r *rig)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db := newFake(t)
-		r := &rig{t: t, db: db, fake: db, seen: &counts{}}
-		r.start()
-		defer r.stop()
-		f(t, r)
+		with(t, db, db, f)
 	})
+}
+
+func with(t *testing.T, db database, mem *fake, f func(t *testing.T, r *rig)) {
+	r := &rig{t: t, db: db, fake: mem, seen: &counts{}}
+	r.start()
+	defer func() { r.stop() }()
+	f(t, r)
 }
 
 func (r *rig) start() {
@@ -143,7 +169,7 @@ type box struct {
 }
 
 func (r *rig) box(name string, capacity int, workspaces ...string) *box {
-	b := &box{r: r, device: store.Caller{Token: "token-" + name, Kind: store.DeviceToken, Name: name}, Sync: api.Sync{
+	b := &box{r: r, device: r.device(name), Sync: api.Sync{
 		Runner: "id-" + name, Instance: name + "-1", Name: name, Protocol: 1, Capacity: capacity,
 		Agents: []api.Agent{{Kind: "claude", Login: "ready"}}, Health: api.Health{Ready: true},
 		WaitMS: 30_000, LostAfterMS: time.Hour.Milliseconds(),
@@ -152,6 +178,20 @@ func (r *rig) box(name string, capacity int, workspaces ...string) *box {
 		b.Workspaces = append(b.Workspaces, api.Workspace{Name: w, Default: i == 0})
 	}
 	return b
+}
+
+// device makes a device token.
+func (r *rig) device(name string) store.Caller {
+	r.t.Helper()
+	id := "token-" + name
+	if db, ok := r.db.(*store.Store); ok {
+		token, err := db.AddToken(r.t.Context(), store.DeviceToken, "", api.NewToken{Name: name}, sha256.Sum256([]byte(id+rand.Text())), time.Now())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		id = token.ID
+	}
+	return store.Caller{Token: id, Kind: store.DeviceToken, Name: name}
 }
 
 // sync reports and takes in the answer.
@@ -186,7 +226,10 @@ func (b *box) hello() api.SyncAnswer {
 // poll waits for an answer in the background.
 func (b *box) poll() <-chan api.SyncAnswer {
 	c := make(chan api.SyncAnswer, 1)
-	go func() { c <- b.sync() }()
+	go func() {
+		defer close(c) // whoever waits goes on if sync ends the test
+		c <- b.sync()
+	}()
 	synctest.Wait()
 	return c
 }

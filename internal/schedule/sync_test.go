@@ -105,7 +105,7 @@ func TestPollIsHeldUntilThereIsSomething(t *testing.T) {
 		}
 
 		poll = b.poll()
-		if _, err := r.Cancel(t.Context(), r.task(r.sessions2(s)).ID, "alice"); err != nil {
+		if _, err := r.Cancel(t.Context(), r.task(r.taskOf(s)).ID, "alice"); err != nil {
 			t.Fatal(err)
 		}
 		if a := <-poll; len(a.Stop) != 1 || a.Stop[0].Outcome != event.Cancelled || a.Stop[0].Fenced {
@@ -114,8 +114,8 @@ func TestPollIsHeldUntilThereIsSomething(t *testing.T) {
 	})
 }
 
-// sessions2 is the task of a session.
-func (r *rig) sessions2(session string) string {
+// taskOf is the task of a session.
+func (r *rig) taskOf(session string) string {
 	s, err := r.db.Session(r.t.Context(), session)
 	if err != nil {
 		r.t.Fatal(err)
@@ -239,7 +239,7 @@ func TestDeviceTokenIsBoundToOneRunner(t *testing.T) {
 			t.Fatalf("another runner: %v", err)
 		}
 		thief := r.box("nas", 1)
-		thief.device.Token, thief.Instance = "stolen", "x"
+		thief.device, thief.Instance = r.device("thief"), "x"
 		if _, err := thief.call(); !errors.Is(err, ErrDevice) {
 			t.Fatalf("another device: %v", err)
 		}
@@ -265,7 +265,7 @@ func TestLabelsOfDeviceTokenCount(t *testing.T) {
 }
 
 func TestIdleRunnersWriteOnceAMinute(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig) {
+	inMemory(t, func(t *testing.T, r *rig) {
 		b := r.box("nas", 1)
 		r.add()
 		b.take(task.Active)
@@ -281,7 +281,7 @@ func TestIdleRunnersWriteOnceAMinute(t *testing.T) {
 
 // Leases do not need the disk.
 func TestBrokenDisk(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig) {
+	inMemory(t, func(t *testing.T, r *rig) {
 		b := r.box("nas", 2, "home", "shop")
 		id := r.add()
 		s := b.take(task.Active)
@@ -307,7 +307,7 @@ func TestBrokenDisk(t *testing.T) {
 
 // A task that the store could not assign is tried again.
 func TestOfferThatFailsIsRepeated(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig) {
+	inMemory(t, func(t *testing.T, r *rig) {
 		b := r.box("nas", 1)
 		b.hello()
 		id := r.add()
