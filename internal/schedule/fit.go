@@ -91,13 +91,14 @@ func better(e *entry, a, b *runner) bool {
 }
 
 // spared reports whether e had better wait for another runner than r, where it failed
-// before: one that is connected and could take it now.
+// before: one that is connected and could take it now. Then it is looked at again soon.
 func (d *Dispatcher) spared(e *entry, r *runner, now time.Time) bool {
 	if !slices.Contains(e.avoid, r.ID) {
 		return false
 	}
 	for _, other := range d.runners {
 		if other.connected(now) && !slices.Contains(e.avoid, other.ID) && other.fit(e, now) == lacksNothing {
+			e.look = now.Add(tick)
 			return true
 		}
 	}

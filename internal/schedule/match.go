@@ -34,11 +34,7 @@ func (d *Dispatcher) match(e *entry, now time.Time) []placement {
 		return nil
 	}
 	r := d.best(e, now)
-	if r == nil {
-		return nil
-	}
-	if d.spared(e, r, now) {
-		e.look = now.Add(tick) // whether the other is still there
+	if r == nil || d.spared(e, r, now) {
 		return nil
 	}
 	return []placement{d.place(e, r)}

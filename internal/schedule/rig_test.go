@@ -127,6 +127,7 @@ func (r *rig) add(change ...func(*task.Spec)) string {
 
 func (r *rig) task(id string) task.Task {
 	r.t.Helper()
+	synctest.Wait() // whoever still writes
 	t, _, err := r.db.Task(r.t.Context(), id)
 	if err != nil {
 		r.t.Fatal(err)

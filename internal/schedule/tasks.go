@@ -96,6 +96,7 @@ func (d *Dispatcher) retry(ctx context.Context, t *task.Task) ([]placement, erro
 		delete(r.declined, t.ID)
 	}
 	if err != nil {
+		d.queue.added++ // it is as if it were new
 		return d.match(e, now), nil
 	}
 	*t = again

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
@@ -69,7 +70,10 @@ func (d *Dispatcher) nearest(e *entry, now time.Time, connected bool) (near *run
 func (r *runner) lacking(e *entry, l lack) string {
 	switch l {
 	case lacksLogin:
-		return fmt.Sprintf("%s on %s is %s", e.agent, r.Name, r.loginWords(e.agent))
+		if r.expired(e.agent) {
+			return fmt.Sprintf("the login of %s on %s has expired", e.agent, r.Name)
+		}
+		return fmt.Sprintf("%s on %s is logged out", e.agent, r.Name)
 	case lacksHealth:
 		if len(r.Health.Reasons) > 0 {
 			return r.Name + " " + r.Health.Reasons[0]
@@ -103,13 +107,8 @@ func prefixed(prefix, s string) string {
 	return prefix + s
 }
 
-func (r *runner) loginWords(agent string) string {
-	for _, a := range r.Agents {
-		if a.Kind == agent && a.Login == "expired" {
-			return "logged in no longer: its login has expired"
-		}
-	}
-	return "logged out"
+func (r *runner) expired(agent string) bool {
+	return slices.ContainsFunc(r.Agents, func(a api.Agent) bool { return a.Kind == agent && a.Login == "expired" })
 }
 
 func (r *runner) awaySince(now time.Time) string {
@@ -118,41 +117,51 @@ func (r *runner) awaySince(now time.Time) string {
 
 // nobody says what no connected runner has; near is the one that has the most of it.
 func (d *Dispatcher) nobody(e *entry, near *runner, l lack) string {
-	whom := "no runner"
+	whom, workspace := "no runner has ", "a default workspace"
 	if e.runner != "" {
-		whom = near.Name
+		whom, workspace = near.Name+" has no ", "default workspace"
 	}
-	has := func(what string) string {
-		if e.runner != "" {
-			return whom + " has no " + what
-		}
-		return whom + " has " + what
-	}
-	workspace := cmp.Or(prefixed("workspace ", e.workspace), "a default workspace")
-	if e.runner != "" {
-		workspace = cmp.Or(prefixed("workspace ", e.workspace), "default workspace")
+	if e.workspace != "" {
+		workspace = "workspace " + e.workspace
 	}
 	switch l {
 	case lacksWorkspace:
-		return has(workspace)
+		return whom + workspace
 	case lacksLabel:
-		i := slices.IndexFunc(e.labels, func(l string) bool { return !slices.Contains(near.Labels, l) })
-		if e.runner == "" && d.hasLabel(e.labels[i]) {
-			return fmt.Sprintf("no runner has %s and label %s", workspace, e.labels[i])
-		}
-		return has("label " + e.labels[i])
+		return whom + d.missingLabel(e, near, workspace)
 	}
-	return has(e.agent)
+	return whom + e.agent
 }
 
-func (d *Dispatcher) hasLabel(label string) bool {
+// missingLabel names the label that nobody has, or else the first that near lacks, with
+// what it is to come together with.
+func (d *Dispatcher) missingLabel(e *entry, near *runner, workspace string) string {
 	now := time.Now()
-	for _, r := range d.runners {
-		if r.connected(now) && slices.Contains(r.Labels, label) {
-			return true
+	lacking := func(has func(label string) bool) string {
+		i := slices.IndexFunc(e.labels, func(l string) bool { return !has(l) })
+		if i < 0 {
+			return ""
 		}
+		return e.labels[i]
 	}
-	return false
+	anybody := func(label string) bool {
+		for _, r := range d.runners {
+			if r.connected(now) && slices.Contains(r.Labels, label) {
+				return true
+			}
+		}
+		return false
+	}
+	nearest := lacking(func(l string) bool { return slices.Contains(near.Labels, l) })
+	switch label := lacking(anybody); {
+	case label != "":
+		return "label " + label
+	case e.runner != "":
+		return "label " + nearest
+	case len(e.labels) > 1 && e.workspace == "":
+		return "all of the labels " + strings.Join(e.labels, ", ")
+	}
+	return workspace + " and label " + nearest
 }
 
 // clock is a time for people: of today without the date.
