@@ -78,7 +78,7 @@ func (d *Dispatcher) advance(ctx context.Context, h *held, p *poll, s api.Sessio
 	case task.Ended:
 		d.proceed(ctx, h, p, task.Active) // its last event, which ends it, is on its way
 		d.mu.Lock()
-		if !h.over {
+		if !h.over && h.State == task.Active { // else it could not be stored, and is still offered
 			h.over, h.at.scanned = true, 0 // the place and the workspace are free
 		}
 		d.mu.Unlock()
@@ -155,6 +155,7 @@ func (d *Dispatcher) giveBack(ctx context.Context, h *held, p *poll, s api.Sessi
 // true if its agent may still work, in the workspace that is returned.
 func (d *Dispatcher) unheld(ctx context.Context, r *runner, p *poll, s api.SessionReport) (workspace string, holds bool) {
 	over := s.State != task.Accepted && s.State != task.Active
+	nothing := s.State == task.Declined || s.State == task.Returned // comes after it
 	stored, err := d.store.Session(ctx, s.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && (stored.ID != s.ID || stored.Runner != r.ID):
@@ -162,7 +163,7 @@ func (d *Dispatcher) unheld(ctx context.Context, r *runner, p *poll, s api.Sessi
 	case err != nil:
 		d.log.WithError(err).WithField("session", s.ID).Error("a session cannot be read")
 		return "", !over // it is reported again
-	case stored.State == task.Ended, over && (stored.State == task.Declined || stored.State == task.Returned && s.State != task.Ended):
+	case stored.State == task.Ended, nothing && !stored.State.Open():
 		p.done = append(p.done, s.ID)
 		return "", false
 	case stored.State == task.Gone:

@@ -27,6 +27,7 @@ type rig struct {
 	db   database
 	fake *fake // nil: db is a real one
 	seen *counts
+	ctx  context.Context // of this life of the control plane
 	end  context.CancelFunc
 	down chan struct{}
 }
@@ -98,7 +99,7 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(r.t.Context())
-	r.Dispatcher, r.end, r.down = d, cancel, make(chan struct{})
+	r.Dispatcher, r.ctx, r.end, r.down = d, ctx, cancel, make(chan struct{})
 	go func() {
 		defer close(r.down)
 		d.Run(ctx)
@@ -208,7 +209,11 @@ func (b *box) sync() api.SyncAnswer {
 func (b *box) call() (api.SyncAnswer, error) {
 	report := b.Sync
 	report.Sessions = slices.Clone(b.Sessions)
-	a, err := b.r.Sync(b.r.t.Context(), b.device, report)
+	ctx := b.r.ctx
+	a, err := b.r.Sync(ctx, b.device, report)
+	if ctx.Err() != nil {
+		return a, ctx.Err() // the control plane has died
+	}
 	for _, l := range a.Leases {
 		b.leases[l.Session] = l
 	}
@@ -229,7 +234,12 @@ func (b *box) poll() <-chan api.SyncAnswer {
 	c := make(chan api.SyncAnswer, 1)
 	go func() {
 		defer close(c) // whoever waits goes on if sync ends the test
-		c <- b.sync()
+		a, err := b.call()
+		if err == nil {
+			c <- a
+		} else if b.r.ctx.Err() == nil {
+			b.r.t.Error(err)
+		}
 	}()
 	synctest.Wait()
 	return c
