@@ -39,6 +39,7 @@ type connectFlags struct {
 	envNames   []string
 	accounts   []string
 	hooks      connect.Hooks
+	status     string
 }
 
 func (a *app) connectCommand() *cobra.Command {
@@ -135,7 +136,7 @@ func (a *app) newDaemon(f connectFlags) (d *connect.Daemon, closing func(), err 
 		byName[w.Name] = w.Dir
 	}
 	d, err = connect.New(connect.Config{
-		Client: client, Runner: a.runner(store, engine), Log: a.log, Say: a.say,
+		Client: client, Runner: a.runner(store, engine), Log: a.log, Say: a.say, Notify: a.notify(),
 		Name: cmp.Or(f.name, name, "runner"), Version: version, Labels: f.labels,
 		Capacity: cmp.Or(f.capacity, capacity()), Interval: time.Duration(f.interval) * time.Millisecond,
 		OrphanAfter: f.owner.orphanAfter, Workspaces: workspaces,
@@ -150,11 +151,15 @@ func (a *app) newDaemon(f connectFlags) (d *connect.Daemon, closing func(), err 
 			agent.Codex:  cmp.Or(a.getenv("RATCHETAI_CODEX_VERSION"), images.Codex().Version),
 		},
 	})
+	var shown func()
+	if err == nil {
+		shown, err = a.serveStatus(d, f.status)
+	}
 	if err != nil {
 		engine.Close()
 		return nil, nil, err
 	}
-	return d, func() { client.Close(); engine.Close() }, nil
+	return d, func() { shown(); client.Close(); engine.Close() }, nil
 }
 
 // planeClient is for the control plane that the flags or the environment name.
@@ -164,7 +169,7 @@ func (a *app) planeClient(address, token string) (*api.Client, error) {
 	case address == "":
 		return nil, errors.New("no control plane: name one with --url URL or RATCHET_URL")
 	case token == "":
-		return nil, errors.New("no device token: give it with RATCHET_DEVICE_TOKEN or --token rt_…; the control plane makes one (devices add)")
+		return nil, errors.New("no device token: give it with RATCHET_DEVICE_TOKEN or --token rt_…; the control plane makes one: device add")
 	}
 	return api.NewClient(address, token, func(r *http.Request) (*url.URL, error) { return upstream(r.URL) })
 }

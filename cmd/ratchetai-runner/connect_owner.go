@@ -56,6 +56,7 @@ func (f *connectFlags) addOwner(c *cobra.Command) {
 	flags.StringVar(&f.hooks.Before, "hook-before", "", "shell command to run on this machine, in the workspace, before each session, which ends as errored if it fails; RATCHET_SESSION, _TASK, _TITLE, _WORKSPACE, _WORKSPACE_DIR tell it more")
 	flags.StringVar(&f.hooks.After, "hook-after", "", "likewise after each session, with RATCHET_OUTCOME")
 	flags.DurationVar(&f.hooks.Timeout, "hook-timeout", connect.DefaultHookTimeout, "end a hook after this time")
+	flags.StringVar(&f.status, "status", "", "address, such as :7718 for this machine only, at which to show /status, /metrics and /healthz")
 	flags.StringVar(&o.runtime, "runtime", "", "OCI runtime of the engine, such as runsc (default: the engine's)")
 	_ = c.RegisterFlagCompletionFunc("permissions", cobra.FixedCompletions([]string{"allow", "ask", "rules"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("on-drain", cobra.FixedCompletions([]string{"finish", "hand-back"}, cobra.ShellCompDirectiveNoFileComp))

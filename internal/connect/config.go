@@ -32,6 +32,8 @@ type Config struct {
 	Log    logrus.FieldLogger
 	// Say tells people what happened, a line at a time.
 	Say func(line string)
+	// Notify tells a service manager; nil: there is none.
+	Notify func(state string)
 
 	Name, Version string
 	Labels        []string

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
+	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
@@ -33,14 +35,19 @@ type Daemon struct {
 	handBack bool  // draining, sessions that do not run yet are returned
 	stopped  bool  // sessions are being ended
 	refused  error // the control plane refuses this device
-	running  sync.WaitGroup
+	finished map[event.Outcome]int
+
+	connected bool
+	answered  time.Time // when the control plane answered last
+
+	running sync.WaitGroup
 }
 
 // New prepares a daemon; Run runs it. It returns ErrInUse if another has the state directory.
 func New(c Config) (*Daemon, error) {
 	return &Daemon{
 		Config: c, book: book{c.Runner.Store}, id: c.Runner.Store.ID(), instance: uuid.NewString(),
-		changed: make(chan struct{}, 1), works: map[string]*work{},
+		changed: make(chan struct{}, 1), works: map[string]*work{}, finished: map[event.Outcome]int{},
 	}, nil
 }
 
@@ -64,7 +71,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 			d.Log.WithError(err).Debug("what dead runners left behind could not all be ended")
 		}
 	}()
+	d.notify("READY=1")
 	err = d.serve(ctx)
+	d.notify("STOPPING=1")
 	if ctx.Err() == nil {
 		<-swept
 	}
@@ -116,6 +125,29 @@ func (d *Daemon) begin(ctx context.Context, l lease) {
 	d.running.Go(func() { w.run(ctx) })
 }
 
+// notify tells the service manager, if there is one.
+func (d *Daemon) notify(state string) {
+	if d.Notify != nil {
+		d.Notify(state)
+	}
+}
+
+// answers notes whether the control plane does.
+func (d *Daemon) answers(yes bool) {
+	d.mu.Lock()
+	changed := d.connected != yes
+	d.connected = yes
+	if yes {
+		d.answered = time.Now()
+	}
+	d.mu.Unlock()
+	if changed && yes {
+		d.notify("STATUS=connected to " + d.Client.URL())
+	} else if changed {
+		d.notify("STATUS=the control plane is away: " + d.Client.URL())
+	}
+}
+
 // change makes the daemon report its state at once.
 func (d *Daemon) change() { signal(d.changed) }
 
@@ -161,7 +193,7 @@ func (d *Daemon) Drain(handBack bool) {
 	d.mu.Unlock()
 	if handBack {
 		for _, w := range d.all() {
-			w.giveBack("was asked to end before the agent ran")
+			w.giveBack(endsEarly)
 		}
 	}
 	d.change()
@@ -176,6 +208,15 @@ func (d *Daemon) Stop() {
 	for _, w := range d.all() {
 		w.stop(stopped)
 	}
+}
+
+// endsEarly is why a session is given back.
+const endsEarly = "was asked to end before the agent ran"
+
+func (d *Daemon) handsBack() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.handBack
 }
 
 // refuse is called when the control plane does not accept the device.
@@ -208,3 +249,10 @@ func (d *Daemon) busy() int {
 
 // short is the end of an id, by which people know it.
 func short(id string) string { return id[max(0, len(id)-12):] }
+
+// count notes how a session ended.
+func (d *Daemon) count(o event.Outcome) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.finished[o]++
+}

@@ -150,6 +150,7 @@ func (w *work) settle(ctx context.Context) {
 	l := w.snapshot()
 	sum, err := w.d.book.store.Summary(l.Session)
 	if err == nil && sum.End != nil && l.State != task.Ended {
+		w.d.count(sum.End.Outcome)
 		w.d.Say(fmt.Sprintf("%s finished: %s in %s%s", w.title(), sum.End.Outcome,
 			(time.Duration(sum.End.DurationMS) * time.Millisecond).Round(time.Second), because(sum.End.Reason)))
 	}

@@ -39,6 +39,16 @@ type looker struct {
 	at     time.Time
 	health api.Health
 	agents []api.Agent
+
+	seen sync.Mutex // held for a moment only
+	copy api.Health
+}
+
+// last is what was seen last.
+func (k *looker) last() api.Health {
+	k.seen.Lock()
+	defer k.seen.Unlock()
+	return k.copy
 }
 
 // look says whether this machine can take sessions. It looks as often as it is asked, and no
@@ -63,6 +73,9 @@ func (d *Daemon) look(ctx context.Context) (api.Health, []api.Agent) {
 			d.sayHealth(reasons)
 		}
 		k.at, k.health = time.Now(), api.Health{Ready: len(reasons) == 0, Reasons: reasons}
+		k.seen.Lock()
+		k.copy = k.health
+		k.seen.Unlock()
 	}
 	return api.Health{Ready: k.health.Ready, Reasons: slices.Clone(k.health.Reasons)}, slices.Clone(k.agents)
 }

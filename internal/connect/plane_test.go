@@ -119,6 +119,7 @@ func (p *plane) until(what string, ok func() bool) {
 		}
 		select {
 		case <-changed:
+		case <-time.After(20 * time.Millisecond): // it may be about the daemon
 		case <-late:
 			p.mu.Lock()
 			defer p.mu.Unlock()

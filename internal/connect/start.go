@@ -21,6 +21,9 @@ func (w *work) start(ctx context.Context) (*runner.Session, error) {
 	defer cancel(nil)
 	w.prepare(cancel)
 	defer w.prepare(nil)
+	if w.d.handsBack() { // said before there was something to give up
+		w.giveBack(endsEarly)
+	}
 	notes, err := w.before(starting, t.Workspace)
 	if err == nil {
 		err = w.d.Image(starting, &t)

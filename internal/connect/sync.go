@@ -36,6 +36,7 @@ func (d *Daemon) serve(ctx context.Context) error {
 		case draining && d.drained(away):
 			return nil
 		}
+		d.notify("WATCHDOG=1") // an away control plane is no reason to be restarted
 		asked := time.Now()
 		answer, err := d.poll(ctx)
 		switch {
@@ -50,6 +51,7 @@ func (d *Daemon) serve(ctx context.Context) error {
 				d.Log.WithError(err).Debug("sync")
 			}
 			connected = false
+			d.answers(false)
 			sleep(ctx, p.soon(err), nil)
 		default:
 			if !connected && !d.single {
@@ -59,6 +61,7 @@ func (d *Daemon) serve(ctx context.Context) error {
 				d.kick()
 			}
 			connected, away = true, time.Time{}
+			d.answers(true)
 			p.reset()
 			if !d.apply(ctx, answer) {
 				if pause = pauseMin; time.Since(asked) < d.Interval {
