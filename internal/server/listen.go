@@ -49,7 +49,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificate func(*tl
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = h.Close()
 	}
-	<-done
+	if ended := <-done; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	return err
 }
 

@@ -11,10 +11,10 @@ func plain(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
+// nameBytes are what an artifact's name is made of.
+const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
 // fileName reports that s can be an artifact's name.
 func fileName(s string) bool {
-	return s != "" && len(s) <= namesMax && s[0] != '.' &&
-		!strings.ContainsFunc(s, func(r rune) bool {
-			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
-		})
+	return s != "" && len(s) <= namesMax && s[0] != '.' && strings.Trim(s, nameBytes) == ""
 }
