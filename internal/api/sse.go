@@ -134,6 +134,11 @@ func (s *stream) once(ctx context.Context) error {
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNoContent { // there is no more, and will not be
+		err := s.gone(ctx)
+		s.over = err == nil
+		return err
+	}
 	silence := time.AfterFunc(sseSilence, cancel)
 	defer silence.Stop()
 	return s.read(ctx, resp.Body, func() { silence.Reset(sseSilence) })

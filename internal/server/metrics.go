@@ -45,7 +45,7 @@ func NewMetrics() *Metrics {
 	m.batches = count("ingest_batches_total", "Batches of events stored.")
 	m.refused = count("ingest_refused_total", "Batches of events refused.")
 	m.readers = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "ratchetai", Name: "stream_readers", Help: "Readers of sessions' events."})
-	m.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ratchetai", Name: "sessions_finished_total", Help: "Sessions that ended."}, []string{"outcome"})
+	m.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ratchetai", Name: "tasks_finished_total", Help: "Tasks that ended."}, []string{"outcome"})
 	for _, o := range []event.Outcome{event.Succeeded, event.Failed, event.Errored, event.Cancelled, event.TimedOut, event.Stalled,
 		event.BudgetExceeded, event.LimitReached, event.Lost} {
 		m.outcomes.WithLabelValues(string(o))

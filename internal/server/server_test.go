@@ -100,7 +100,7 @@ func TestInboxRunnersAuditMetrics(t *testing.T) {
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body)
 	for _, want := range []string{"ratchetai_events_stored_total 1\n", "ratchetai_ingest_batches_total 1\n", `ratchetai_sessions{state="running"} 0`,
-		`ratchetai_sessions_finished_total{outcome="lost"} 0`, "ratchetai_queue_wait_seconds_count 0", "ratchetai_runners_connected 0", "ratchetai_database_bytes ", "ratchetai_disk_free_bytes ", "ratchetai_ingest_refused_total 0", "ratchetai_inbox_items 1"} {
+		`ratchetai_tasks_finished_total{outcome="lost"} 0`, "ratchetai_queue_wait_seconds_count 0", "ratchetai_runners_connected 0", "ratchetai_database_bytes ", "ratchetai_disk_free_bytes ", "ratchetai_ingest_refused_total 0", "ratchetai_inbox_items 1"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s in\n%s", want, text)
 		}

@@ -39,11 +39,11 @@ func (s *Server) stream(c *call) error {
 	}
 	defer release()
 	defer s.hub.join(f.session)()
-	if f.live && session.State.Open() {
+	switch f.live = f.live && session.State.Open(); {
+	case f.live:
 		defer s.dispatch.Watch(f.session)()
-	}
-	if f.sse && !session.State.Open() && f.after > 0 && f.after >= session.LastSeq {
-		c.w.WriteHeader(http.StatusNoContent) // a browser would ask again and again
+	case f.sse && f.after >= session.LastSeq:
+		c.w.WriteHeader(http.StatusNoContent) // else a browser asks again and again
 		return nil
 	}
 	s.metrics.readers.Inc()

@@ -3,11 +3,13 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"testing"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
 func TestStreamIsHistoryThenLive(t *testing.T) {
@@ -40,6 +42,41 @@ func TestStreamIsHistoryThenLive(t *testing.T) {
 	b.refused(api.CodeInvalid, "GET", "/api/v1/sessions/"+l.id+"/events?after=x", b.person, nil)
 	b.refused(api.CodeInvalid, "GET", "/api/v1/sessions/"+l.id+"/events", b.person, nil, "Last-Event-ID", "x")
 	b.refused(api.CodeNotFound, "GET", "/api/v1/sessions/nope/events", b.person, nil)
+}
+
+// A session that ended without a last event ends its streams, too.
+func TestStreamOfDeclinedSession(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	one, _, err := b.store.AddTask(t.Context(), task.Spec{Prompt: "do it"}, "alice", "", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := b.store.Offer(t.Context(), one.ID, "r1", "nas", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.store.MoveSession(t.Context(), h.Session, h.Token, task.Declined, "has no room", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	path := "/api/v1/sessions/" + h.Session + "/events"
+	b.do(204, "GET", path, b.person, nil, nil)
+	b.do(200, "GET", path+"?follow=1", b.person, nil, nil, "Accept", "application/x-ndjson")
+	person, err := api.NewClient(b.url, b.person, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer person.Close()
+	for _, err := range person.Events(t.Context(), h.Session, api.Follow{}) {
+		if !errors.Is(err, api.ErrNoEnd) {
+			t.Errorf("%v", err)
+		}
+	}
+	l := b.session()
+	b.upload(l, 1, finish(l.id, 1))
+	for e, err := range person.Events(t.Context(), l.id, api.Follow{After: 1}) {
+		t.Errorf("%+v %v", e, err)
+	}
 }
 
 func TestStreamNDJSON(t *testing.T) {
