@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,6 +59,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   exits,
 			"session": writeSession,
+			"await":   await,
 			"plane":   planeCmd(func(ts *testscript.TestScript) *plane { return ts.Value(planeKey{}).(*plane) }),
 		},
 	})
@@ -80,6 +82,25 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if want, _ := strconv.Atoi(args[0]); code != want {
 		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+// awaitMax is more than a program that starts needs on a busy machine.
+const awaitMax = 30 * time.Second
+
+// await REGEXP ARGS... runs the program until its stdout matches.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await REGEXP ARGS...")
+	}
+	want := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(awaitMax); ; time.Sleep(50 * time.Millisecond) {
+		err := ts.Exec(name, args[1:]...)
+		if out := ts.ReadFile("stdout"); want.MatchString(out) {
+			return
+		} else if time.Now().After(end) {
+			ts.Fatalf("%v, and at last:\n%s%s", err, out, ts.ReadFile("stderr"))
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/connect"
 )
 
 // remoteHint says what to do about an error of a control plane, or nothing.
@@ -26,6 +27,8 @@ func remoteHint(err error) string {
 		return "hint: make one where you are signed in, with `" + name + " token add NAME`, and set " + tokenVariable
 	case errors.Is(err, errNotBegun):
 		return "hint: `" + name + " logs -f` waits for it"
+	case errors.Is(err, connect.ErrRefused):
+		return "hint: `" + name + " device add NAME` makes another token, for RATCHET_DEVICE_TOKEN"
 	case errors.As(err, &refused):
 		return refusedHint(refused)
 	case errors.Is(err, api.ErrNoControlPlane):
@@ -48,10 +51,10 @@ func remoteHint(err error) string {
 
 func refusedHint(e *api.Error) string {
 	switch {
+	case e.Code == api.CodeUnauthorized:
+		return "hint: `" + name + " token add NAME` makes another token where one is valid, for " + tokenVariable
 	case e.Hint != "":
 		return "hint: " + e.Hint
-	case e.Code == api.CodeUnauthorized:
-		return "hint: the token is unknown, expired or revoked; `" + name + " token add NAME` makes another where you are signed in"
 	case e.Code == api.CodeForbidden:
 		return "hint: the token is for something else"
 	}
