@@ -45,15 +45,25 @@ func (b *bundle) up() (url string, start func() *child) {
 	}
 }
 
+// await waits until text is on the screen.
+func (s *terminal) await(t *testing.T, text string) {
+	t.Helper()
+	for end := time.Now().Add(sessionMax); !strings.Contains(s.shown(), text); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%q is not shown: …%q", text, s.shown()[max(0, len(s.shown())-1000):])
+		}
+	}
+}
+
 // TestFollow follows a task of up at a terminal: one ask is answered there, one from
 // elsewhere, then up is killed and started again while a tool runs, and what is typed
 // after that reaches the agent, once. Nothing is shown twice.
 func TestFollow(t *testing.T) {
 	bothAgents(t, func(t *testing.T, kind agent.Kind) {
 		b := setup(t, kind,
-			modelapi.Text("first words").With(modelapi.Shell("echo one >one.txt")),
+			modelapi.Text("foremost").With(modelapi.Shell("echo one >one.txt")),
 			modelapi.Shell("echo begun; sleep 12; echo two >two.txt"),
-			modelapi.Text("last words"))
+			modelapi.Text("hindmost"))
 		url, start := b.up()
 		first := start()
 		c, screen := b.startTerminal("task", "add", "--follow", "--model", string(kind), "--permissions", "ask", "--prompt", "Do what the script says.")
@@ -71,6 +81,7 @@ func TestFollow(t *testing.T) {
 		first.signal(syscall.SIGKILL)
 		_ = first.Wait()
 		second := start()
+		screen.await(t, "allowed: echo begun") // it has caught up
 		screen.press(t, "mind the typed line\r")
 		b.await(func(e journal.Entry) bool { return e.Type == string(event.TypeSessionFinished) })
 		if r := b.finish(c); r.code != 0 {
@@ -78,7 +89,7 @@ func TestFollow(t *testing.T) {
 		}
 		<-screen.done
 		shown := screen.shown()
-		for _, text := range []string{"first words", "last words", "trying again", "succeeded"} {
+		for _, text := range []string{"foremost", "hindmost", "trying again", "succeeded"} {
 			if n := strings.Count(shown, text); n != 1 {
 				t.Errorf("%q is shown %d times: …%q", text, n, shown[max(0, len(shown)-3000):])
 			}

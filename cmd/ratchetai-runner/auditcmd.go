@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,10 @@ func (a *app) auditCommand() *cobra.Command {
 		}
 		if asJSON {
 			return jsonLines(a.Out, all)
+		}
+		if len(all) == 0 {
+			fmt.Fprintln(a.Err, "nothing was done")
+			return nil
 		}
 		var rows [][]term.Cell
 		for _, e := range all {

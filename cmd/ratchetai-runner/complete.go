@@ -37,6 +37,20 @@ func (r *remote) completeTasks(cmd *cobra.Command, _ []string, _ string) ([]stri
 	})
 }
 
+// completeRunners offers what is known of runners, each name once.
+func (r *remote) completeRunners(cmd *cobra.Command, of func(api.Runner) []string) ([]string, cobra.ShellCompDirective) {
+	return r.complete(cmd, func(ctx context.Context, c *api.Client) (names []string) {
+		all, _ := c.Runners(ctx)
+		for _, one := range all.Runners {
+			for _, name := range of(one) {
+				names = append(names, term.Line(name))
+			}
+		}
+		slices.Sort(names)
+		return slices.Compact(names)
+	})
+}
+
 // completeSessions offers the sessions of this machine and the control plane's newest tasks.
 func (r *remote) completeSessions(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	ids, _ := r.app.completeSessions(cmd, args, prefix)

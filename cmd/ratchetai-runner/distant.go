@@ -46,9 +46,6 @@ func (d *distant) send(n api.NewCommand) (string, error) {
 	defer cancel()
 	n.ID = uuid.NewString()
 	cmd, err := d.client.Command(ctx, session, n)
-	if err != nil && api.Transient(err) && ctx.Err() == nil {
-		cmd, err = d.client.Command(ctx, session, n)
-	}
 	return cmd.ID, err
 }
 
@@ -100,7 +97,7 @@ func (d *distant) answer(a event.Answer, _ bool) error {
 // events are those of a session, as in a journal, to its last.
 func (d *distant) events(session string) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
-		f := api.Follow{Raw: d.raw, Broken: func(err error) { d.say(err.Error() + "; trying again") }}
+		f := api.Follow{Raw: d.raw, Broken: func(err error) { d.say(err.Error() + "; trying again") }, Silent: sayAway(d.say)}
 		for e, err := range d.client.Events(d.ctx, session, f) {
 			if !yield(entryOf(e), err) {
 				return

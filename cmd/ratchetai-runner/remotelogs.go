@@ -57,7 +57,7 @@ func (a *app) remoteLogs(ctx context.Context, c *api.Client, id string, follow, 
 		}
 	}
 	out := a.logSink(s.ID, asJSON)
-	f.Broken = func(err error) { out.say(err.Error() + "; trying again") }
+	f.Broken, f.Silent = func(err error) { out.say(err.Error() + "; trying again") }, sayAway(out.say)
 	defer a.stopCommands(viewFlags{json: asJSON})()
 	defer out.close()
 	for e, err := range c.Events(ctx, s.ID, f) {
@@ -67,6 +67,20 @@ func (a *app) remoteLogs(ctx context.Context, c *api.Client, id string, follow, 
 		out.entry(entryOf(e))
 	}
 	return nil
+}
+
+// sayAway says that a session's runner went away, and that it came back.
+func sayAway(say func(string)) func(task.Session) {
+	away := false
+	return func(s task.Session) {
+		switch {
+		case s.Away && !away:
+			say(s.RunnerName + " is away: its agent may work on, and what happens is shown when it is back")
+		case away && !s.Away:
+			say(s.RunnerName + " is back")
+		}
+		away = s.Away
+	}
 }
 
 // entryOf is an event as it is in a journal.

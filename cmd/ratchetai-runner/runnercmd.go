@@ -90,13 +90,7 @@ func (a *app) runnerRm() *cobra.Command {
 	}
 	r := a.newRemote(c)
 	c.ValidArgsFunction = func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return r.complete(cmd, func(ctx context.Context, c *api.Client) (names []string) {
-			all, _ := c.Runners(ctx)
-			for _, r := range all.Runners {
-				names = append(names, term.Line(r.Name))
-			}
-			return names
-		})
+		return r.completeRunners(cmd, func(one api.Runner) []string { return []string{one.Name} })
 	}
 	c.RunE = r.with(func(ctx context.Context, client *api.Client, args []string) error {
 		all, err := client.Runners(ctx)

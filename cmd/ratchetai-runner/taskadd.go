@@ -58,7 +58,7 @@ the task. A time is like 2026-01-31T18:00:00Z, 18:00 (the next one here) or 90m 
 		}
 		return a.addTask(ctx, client, spec, follow, view, f.promptFile == "-")
 	})
-	f.add(c)
+	f.add(c, r)
 	flags := c.Flags()
 	flags.BoolVarP(&follow, "follow", "f", false, "show the session live; the exit code is its outcome's")
 	flags.BoolVar(&view.json, "json", false, "print the task as one JSON object, or with --follow the session's events, one per line")
@@ -66,7 +66,7 @@ the task. A time is like 2026-01-31T18:00:00Z, 18:00 (the next one here) or 90m 
 	return c
 }
 
-func (f *addFlags) add(c *cobra.Command) {
+func (f *addFlags) add(c *cobra.Command, r *remote) {
 	flags := c.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.prompt, "prompt", "", "what the agent is to do")
@@ -93,6 +93,19 @@ func (f *addFlags) add(c *cobra.Command) {
 	fixed := func(flag string, values ...string) {
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
+	known := func(flag string, of func(api.Runner) []string) {
+		_ = c.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return r.completeRunners(cmd, of)
+		})
+	}
+	known("runner", func(r api.Runner) []string { return []string{r.Name} })
+	known("label", func(r api.Runner) []string { return r.Labels })
+	known("workspace", func(r api.Runner) (names []string) {
+		for _, w := range r.Workspaces {
+			names = append(names, w.Name)
+		}
+		return names
+	})
 	fixed("model", "claude", "codex")
 	fixed("permissions", "allow", "ask")
 	fixed("on-lost", string(task.LostRequeue), string(task.LostFinish))

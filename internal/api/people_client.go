@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"syscall"
 
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
@@ -22,8 +24,7 @@ const HeaderKey = "Idempotency-Key"
 
 // Page selects what a list returns, newest first.
 type Page struct {
-	State  string // of tasks or sessions; empty: all
-	Task   string // of sessions: those of one task
+	State  string // of tasks; empty: all
 	Limit  int    // 0: as many as the control plane likes
 	Before string // cursor: Next of the page before
 }
@@ -36,7 +37,6 @@ func (p Page) query() string {
 		}
 	}
 	set("state", p.State)
-	set("task", p.Task)
 	set("limit", strconv.Itoa(p.Limit))
 	set("before", p.Before)
 	if len(q) == 0 {
@@ -60,9 +60,30 @@ func call[T any](ctx context.Context, c *Client, method, path string, in any) (T
 	return out, err
 }
 
-// AddTask queues a task. key, of the caller's choice, lets the request be repeated when
-// the answer was lost.
-func (c *Client) AddTask(ctx context.Context, spec task.Spec, key string) (t task.Task, err error) {
+// repeatMax is how often something is tried that counts once.
+const repeatMax = 3
+
+// repeat tries what counts once again when its answer was lost or the control plane had no
+// time. Where nothing listens, it does not wait.
+func repeat[T any](ctx context.Context, try func() (T, error)) (T, error) {
+	for failures := 1; ; failures++ {
+		out, err := try()
+		if err == nil || failures == repeatMax || !Transient(err) || errors.Is(err, syscall.ECONNREFUSED) || !sleep(ctx, pause(failures)) {
+			return out, err
+		}
+	}
+}
+
+// AddTask queues a task. With a key, of the caller's choice, it counts once, and is tried
+// again when the answer was lost; without one ("") neither.
+func (c *Client) AddTask(ctx context.Context, spec task.Spec, key string) (task.Task, error) {
+	if key == "" {
+		return c.addTask(ctx, spec, "")
+	}
+	return repeat(ctx, func() (task.Task, error) { return c.addTask(ctx, spec, key) })
+}
+
+func (c *Client) addTask(ctx context.Context, spec task.Spec, key string) (t task.Task, err error) {
 	body, err := json.Marshal(spec)
 	if err != nil {
 		return t, fmt.Errorf("task: %w", err)
@@ -99,19 +120,16 @@ func (c *Client) RetryTask(ctx context.Context, id string) (task.Task, error) {
 	return call[task.Task](ctx, c, http.MethodPost, under("tasks", id, "retry"), nil)
 }
 
-// Sessions lists sessions.
-func (c *Client) Sessions(ctx context.Context, p Page) (Sessions, error) {
-	return call[Sessions](ctx, c, http.MethodGet, "/api/v1/sessions"+p.query(), nil)
-}
-
 // Session returns one session.
 func (c *Client) Session(ctx context.Context, id string) (task.Session, error) {
 	return call[task.Session](ctx, c, http.MethodGet, under("sessions", id), nil)
 }
 
-// Command sends a command into a session.
+// Command sends a command, which has an ID, into a session. It tries again as AddTask does.
 func (c *Client) Command(ctx context.Context, session string, n NewCommand) (Command, error) {
-	return call[Command](ctx, c, http.MethodPost, under("sessions", session, "commands"), n)
+	return repeat(ctx, func() (Command, error) {
+		return call[Command](ctx, c, http.MethodPost, under("sessions", session, "commands"), n)
+	})
 }
 
 // Inbox lists what needs a person, oldest first.

@@ -26,7 +26,7 @@ const (
 	sseSilence = 45 * time.Second
 	// ssePauseMin and ssePauseMax bound the pause before a broken stream is opened again.
 	ssePauseMin = 200 * time.Millisecond
-	ssePauseMax = 10 * time.Second
+	ssePauseMax = 2 * time.Second
 )
 
 // ErrNoEnd says that the session is over, and its last event never came: its runner declined
@@ -42,6 +42,9 @@ type Follow struct {
 	// Broken is told why a stream broke, before it is opened again, but not once more
 	// until events have come; it may be nil.
 	Broken func(error)
+	// Silent is told where the session stands, now and then while nothing happens; it
+	// may be nil.
+	Silent func(task.Session)
 }
 
 // Events follows a session, by its whole id, until its last event or ctx ends; then there
@@ -198,6 +201,9 @@ func (s *stream) message(data []byte) error {
 // gone returns ErrNoEnd if nobody works at the session any more and all its events are known.
 func (s *stream) gone(ctx context.Context) error {
 	now, err := s.client.Session(ctx, s.session)
+	if err == nil && s.Silent != nil {
+		s.Silent(now)
+	}
 	if err == nil && !now.State.Open() && now.State != task.Ended && now.LastSeq <= s.After {
 		return ErrNoEnd
 	}

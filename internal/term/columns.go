@@ -23,17 +23,30 @@ func Cells(texts ...string) []Cell {
 	return row
 }
 
-// Table prints rows of the same length below a head, in columns. On a terminal of so
-// many cells, the widest columns are cut until a row fits; elsewhere nothing is.
+// Table prints rows of the same length below a head, in columns, without those that no
+// row fills. On a terminal of so many cells, the widest columns are cut until a row
+// fits; elsewhere nothing is.
 func Table(s Stream, width int, head []string, rows ...[]Cell) error {
-	all := append([][]Cell{Cells(head...)}, rows...)
-	widths := make([]int, len(head))
-	for _, row := range all {
-		for i := range row {
-			row[i].Text = Line(row[i].Text)
-			widths[i] = max(widths[i], cells(row[i].Text))
+	filled := make([]bool, len(head))
+	for _, row := range rows {
+		for i, c := range row {
+			filled[i] = filled[i] || Line(c.Text) != ""
 		}
 	}
+	all := [][]Cell{Cells(head...)}
+	all = append(all, rows...)
+	widths := make([]int, len(head))
+	for n, row := range all {
+		all[n] = nil
+		for i, c := range row {
+			if filled[i] {
+				c.Text = Line(c.Text)
+				widths[len(all[n])] = max(widths[len(all[n])], cells(c.Text))
+				all[n] = append(all[n], c)
+			}
+		}
+	}
+	widths = widths[:len(all[0])]
 	if s.Terminal {
 		narrow(widths, width)
 	}
