@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -175,8 +176,8 @@ func timeLine() string {
 func (r *rig) read(ctx context.Context, n int) error {
 	late := time.After(60 * time.Second)
 	for {
-		s, err := r.plane.owner.Sessions(ctx, api.Page{State: string(task.Active), Limit: n})
-		if err != nil {
+		var s api.Sessions
+		if err := r.plane.owner.Do(ctx, http.MethodGet, fmt.Sprintf("/api/v1/sessions?state=%s&limit=%d", task.Active, n), nil, &s); err != nil {
 			return err
 		}
 		if len(s.Sessions) == n {
