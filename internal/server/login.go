@@ -137,7 +137,7 @@ func (s *Server) login(c *call) error {
 // checkLogin compares name and password with the owner's. It takes as long for a wrong
 // name as for a wrong password.
 func (s *Server) checkLogin(c *call, in api.Login) error {
-	from := address(c.r)
+	from := network(address(c.r))
 	if pause := s.logins.wait(from, s.now()); pause > 0 {
 		return &api.Error{Code: api.CodeTooMany, Message: "too many failed logins from this address", RetryAfterMS: pause.Milliseconds() + 1}
 	}

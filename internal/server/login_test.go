@@ -1,10 +1,12 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 )
@@ -87,4 +89,41 @@ func TestPublicURL(t *testing.T) {
 		}
 	}
 	b.refused(api.CodeForbidden, "POST", "/ratchet/api/v1/login", "", in, "Origin", "https://evil.example")
+}
+
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	var th throttle
+	now := time.Now()
+	for range freeFailures {
+		if th.wait("a", now) != 0 {
+			t.Error("slowed too early")
+		}
+		th.fail("a", now)
+	}
+	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		if got := th.wait("a", now); got != want*time.Second {
+			t.Errorf("%v instead of %d s", got, want)
+		}
+		th.fail("a", now)
+	}
+	if th.wait("b", now) != 0 {
+		t.Error("another address is slowed")
+	}
+	if got := th.wait("a", now.Add(time.Hour)); got != 0 {
+		t.Errorf("%v after an hour", got)
+	}
+	th.fail("a", now.Add(time.Hour))
+	if got := th.wait("a", now.Add(time.Hour)); got != 0 {
+		t.Errorf("%v: nothing was forgotten", got)
+	}
+	for i := range failuresMax + 10 {
+		th.fail(fmt.Sprint(i), now)
+	}
+	if len(th.failed) > failuresMax {
+		t.Errorf("%d addresses are remembered", len(th.failed))
+	}
+	if network("2001:db8::1") != network("2001:db8::2") || network("192.0.2.1") == network("192.0.2.2") {
+		t.Error("networks")
+	}
 }

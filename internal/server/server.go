@@ -43,13 +43,14 @@ type Config struct {
 
 // Server answers the API. Make one with New.
 type Server struct {
-	store    Store
-	dispatch Dispatcher
-	log      logrus.FieldLogger
-	version  string
-	public   *url.URL
-	now      func() time.Time
-	bodyTime time.Duration
+	store     Store
+	dispatch  Dispatcher
+	log       logrus.FieldLogger
+	version   string
+	public    *url.URL
+	now       func() time.Time
+	bodyTime  time.Duration // see the constants; shorter in tests
+	writeTime time.Duration
 
 	hub      hub
 	held     held
@@ -72,7 +73,7 @@ func New(c Config) *Server {
 		store: c.Store, dispatch: c.Dispatcher, log: c.Log, version: c.Version, public: c.Public, now: c.Now,
 		uploads: budget{left: uploadsMax},
 		hashing: make(chan struct{}, hashesMax),
-		metrics: c.Metrics, bodyTime: bodyTime,
+		metrics: c.Metrics, bodyTime: bodyTime, writeTime: writeTime,
 	}
 	if s.now == nil {
 		s.now = time.Now

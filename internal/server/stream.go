@@ -88,7 +88,7 @@ func (s *Server) follow(ctx context.Context, c *call, f *following) {
 	if f.sse {
 		h.Set("Content-Type", "text/event-stream")
 	}
-	if c.send(nil) != nil {
+	if s.send(c, nil) != nil {
 		return
 	}
 	ping := time.NewTicker(pingEvery)
@@ -124,9 +124,9 @@ func (s *Server) pingReader(c *call, f *following) bool {
 		return false
 	}
 	if f.sse {
-		return c.send([]byte(": ping\n\n")) == nil
+		return s.send(c, []byte(": ping\n\n")) == nil
 	}
-	return c.send([]byte("\n")) == nil
+	return s.send(c, []byte("\n")) == nil
 }
 
 // bye tells a reader that the server ends the stream early when to come back.
@@ -135,7 +135,7 @@ func (s *Server) bye(ctx context.Context, c *call, f *following, err error) {
 		s.log.WithError(err).WithField("session", f.session).Warn("stream cut")
 	}
 	if f.sse && errors.Is(context.Cause(ctx), errStopping) {
-		_ = c.send([]byte("retry: 1000\n\n"))
+		_ = s.send(c, []byte("retry: 1000\n\n"))
 	}
 }
 
@@ -169,7 +169,7 @@ func (s *Server) sendStored(ctx context.Context, c *call, f *following) error {
 			return err
 		}
 		if piece.Len() > 0 {
-			if err := c.send(piece.Bytes()); err != nil {
+			if err := s.send(c, piece.Bytes()); err != nil {
 				return err
 			}
 		}
@@ -179,10 +179,10 @@ func (s *Server) sendStored(ctx context.Context, c *call, f *following) error {
 	}
 }
 
-// send writes and flushes within writeTime.
-func (c *call) send(data []byte) error {
+// send writes and flushes, in limited time.
+func (s *Server) send(c *call, data []byte) error {
 	rc := http.NewResponseController(c.w)
-	if err := rc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+	if err := rc.SetWriteDeadline(time.Now().Add(s.writeTime)); err != nil {
 		return err
 	}
 	if _, err := c.w.Write(data); err != nil {

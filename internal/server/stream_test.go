@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +45,37 @@ func TestStreamIsHistoryThenLive(t *testing.T) {
 	b.refused(api.CodeInvalid, "GET", "/api/v1/sessions/"+l.id+"/events?after=x", b.person, nil)
 	b.refused(api.CodeInvalid, "GET", "/api/v1/sessions/"+l.id+"/events", b.person, nil, "Last-Event-ID", "x")
 	b.refused(api.CodeNotFound, "GET", "/api/v1/sessions/nope/events", b.person, nil)
+}
+
+// A reader that reads nothing slows nobody, and is cut.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.s.writeTime = 500 * time.Millisecond
+	address := b.serve(nil)
+	l := b.session()
+	slow, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	fmt.Fprintf(slow, "GET /api/v1/sessions/%s/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", l.id, b.person)
+	<-b.dispatch.watched
+	s := b.sse("/api/v1/sessions/" + l.id + "/events")
+	s.r.Buffer(nil, 4<<20)
+	text := strings.Repeat("x", 1<<20)
+	for n := range uint64(20) {
+		b.upload(l, n+1, anEvent(l.id, n+1, "message", `{"role":"assistant","text":"`+text+`"}`))
+		if id, _, ok := s.next(); !ok || id != fmt.Sprint(n+1) {
+			t.Fatalf("event %d: %s %v", n+1, id, ok)
+		}
+	}
+	// Its handler ends, although nobody closed the connection.
+	for start := time.Now(); b.s.hub.readers(l.id) > 1; time.Sleep(10 * time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatal("the slow reader is still there")
+		}
+	}
 }
 
 // A session that ended without a last event ends its streams, too.
@@ -138,4 +172,14 @@ func TestEventOnTheWire(t *testing.T) {
 			t.Errorf("%s\nwant %s %v", b.String(), want, err)
 		}
 	}
+}
+
+// readers is how many follow a session.
+func (h *hub) readers(session string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.topics[session]; t != nil {
+		return t.readers
+	}
+	return 0
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -24,6 +25,19 @@ const (
 	failuresMax   = 10_000
 	shortestShift = time.Second
 )
+
+// network is what one party may have of addresses: one of IPv4, 2^64 of IPv6.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || a.Is4() {
+		return address
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return address
+	}
+	return p.String()
+}
 
 // wait is how long an address has to wait before it may try.
 func (t *throttle) wait(address string, now time.Time) time.Duration {
