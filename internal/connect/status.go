@@ -4,13 +4,12 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/metrics"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
@@ -70,10 +69,8 @@ func (d *Daemon) Status() Status {
 // Handler serves the daemon's state: /status, /metrics, and /healthz, which is 503 while the
 // control plane is away. It tells what tasks are about, so it is for this machine only.
 func (d *Daemon) Handler() http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{d})
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { _ = d.metrics().Answer(w) })
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(d.Status())
@@ -88,42 +85,33 @@ func (d *Daemon) Handler() http.Handler {
 	return mux
 }
 
-// collector makes metrics of a Status when they are asked for.
-type collector struct{ d *Daemon }
-
-// Describe implements prometheus.Collector: what Collect yields is checked when it comes.
-func (collector) Describe(chan<- *prometheus.Desc) {}
-
-// Collect implements prometheus.Collector.
-func (c collector) Collect(out chan<- prometheus.Metric) {
-	s := c.d.Status()
-	metric := func(kind prometheus.ValueType, name, help string, value float64, labels ...string) {
-		var names, values []string
-		for i := 0; i < len(labels); i += 2 {
-			names, values = append(names, labels[i]), append(values, labels[i+1])
-		}
-		out <- prometheus.MustNewConstMetric(prometheus.NewDesc("ratchet_runner_"+name, help, names, nil), kind, value, values...)
-	}
+// metrics are the same as numbers.
+func (d *Daemon) metrics() *metrics.Text {
+	s := d.Status()
+	t := &metrics.Text{}
 	one := func(b bool) float64 {
 		if b {
 			return 1
 		}
 		return 0
 	}
-	metric(prometheus.GaugeValue, "connected", "1 while the control plane answers.", one(s.Connected))
-	metric(prometheus.GaugeValue, "ready", "1 while new sessions are taken.", one(s.Health.Ready && !s.Draining))
-	metric(prometheus.GaugeValue, "capacity", "Sessions that may run at once.", float64(s.Capacity))
+	t.One("ratchet_runner_connected", metrics.Gauge, "1 while the control plane answers.", one(s.Connected))
+	t.One("ratchet_runner_ready", metrics.Gauge, "1 while new sessions are taken.", one(s.Health.Ready && !s.Draining))
+	t.One("ratchet_runner_capacity", metrics.Gauge, "Sessions that may run at once.", float64(s.Capacity))
 	if !s.AnsweredAt.IsZero() {
-		metric(prometheus.GaugeValue, "answered_timestamp_seconds", "When the control plane answered last.", float64(s.AnsweredAt.UnixMilli())/1000)
+		t.One("ratchet_runner_answered_timestamp_seconds", metrics.Gauge, "When the control plane answered last.", float64(s.AnsweredAt.UnixMilli())/1000)
 	}
 	states := map[task.SessionState]int{task.Accepted: 0, task.Active: 0, task.Ended: 0}
 	for _, session := range s.Sessions {
 		states[session.State]++
 	}
-	for state, n := range states {
-		metric(prometheus.GaugeValue, "sessions", "Sessions that the control plane does not have whole yet, by state.", float64(n), "state", string(state))
+	t.Family("ratchet_runner_sessions", metrics.Gauge, "Sessions that the control plane does not have whole yet, by state.")
+	for _, state := range slices.Sorted(maps.Keys(states)) {
+		t.Value(float64(states[state]), "state", string(state))
 	}
-	for outcome, n := range s.Finished {
-		metric(prometheus.CounterValue, "sessions_finished_total", "Sessions that ended, by outcome.", float64(n), "outcome", string(outcome))
+	t.Family("ratchet_runner_sessions_finished_total", metrics.Counter, "Sessions that ended, by outcome.")
+	for _, outcome := range slices.Sorted(maps.Keys(s.Finished)) {
+		t.Value(float64(s.Finished[outcome]), "outcome", string(outcome))
 	}
+	return t
 }

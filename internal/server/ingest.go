@@ -12,7 +12,7 @@ import (
 func (s *Server) ingest(c *call) error {
 	err := s.storeBatch(c)
 	if err != nil {
-		s.metrics.refused.Inc()
+		s.metrics.refused.Add(1)
 	}
 	return err
 }

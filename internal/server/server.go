@@ -81,7 +81,6 @@ func New(c Config) *Server {
 	if s.public == nil {
 		s.public = &url.URL{}
 	}
-	s.metrics.registry.MustRegister(state{s})
 	s.handler = s.wrap(s.mux())
 	return s
 }

@@ -46,8 +46,8 @@ func (s *Server) stream(c *call) error {
 		c.w.WriteHeader(http.StatusNoContent) // else a browser asks again and again
 		return nil
 	}
-	s.metrics.readers.Inc()
-	defer s.metrics.readers.Dec()
+	s.metrics.readers.Add(1)
+	defer s.metrics.readers.Add(-1)
 	s.follow(ctx, c, f)
 	return nil
 }
