@@ -97,7 +97,8 @@ func (a *app) driveDaemon(ctx context.Context, d *connect.Daemon, onDrain string
 			d.Stop()
 		case 3:
 			cancel()
-			_ = <-ended // it was told to
+			err := <-ended
+			a.log.WithError(err).Debug("left the sessions alone")
 			return errDetached
 		}
 	}
