@@ -49,6 +49,8 @@ func (a *app) runnerLs() *cobra.Command {
 
 func runnerState(r api.Runner, now time.Time) term.Cell {
 	switch {
+	case !r.Connected && r.SeenAt.IsZero():
+		return term.Cell{Text: "never seen", Level: term.Fail}
 	case !r.Connected:
 		return term.Cell{Text: "away for " + age(now.Sub(r.SeenAt)), Level: term.Fail}
 	case !r.Health.Ready:
