@@ -68,6 +68,13 @@ func (f *fake) write() (done func(), err error) {
 	return f.mu.Unlock, f.fail
 }
 
+// breakDown makes every write fail, or none.
+func (f *fake) breakDown(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = err
+}
+
 func (f *fake) id(kind string) string {
 	f.n++
 	return fmt.Sprintf("%s-%032d", kind[:3], f.n)

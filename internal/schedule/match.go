@@ -13,9 +13,9 @@ import (
 
 // placement is a task for which a place is reserved, until the store has assigned it.
 type placement struct {
-	entry  *entry
-	runner *runner
-	name   string // the runner's
+	entry    *entry
+	runner   *runner
+	id, name string // the runner's; what it says of itself may change meanwhile
 }
 
 // enqueue adds a queued task and reserves a place for it if there is one. The caller
@@ -66,7 +66,7 @@ func (d *Dispatcher) place(e *entry, r *runner) placement {
 		r.placing = map[string]string{}
 	}
 	r.placing[e.id] = r.nameOf(e.workspace)
-	return placement{entry: e, runner: r, name: r.Name}
+	return placement{entry: e, runner: r, id: r.ID, name: r.Name}
 }
 
 // assign offers what was placed, all at the same time, so that they share a commit.
@@ -94,7 +94,7 @@ func (d *Dispatcher) assign(ctx context.Context, all []placement) {
 func (d *Dispatcher) offer(ctx context.Context, p placement) []placement {
 	defer d.move(p.entry.id)()
 	now := time.Now()
-	s, err := d.store.Offer(ctx, p.entry.id, p.runner.ID, p.name, now)
+	s, err := d.store.Offer(ctx, p.entry.id, p.id, p.name, now)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := p.runner

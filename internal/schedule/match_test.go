@@ -20,8 +20,8 @@ func TestPriorityThenAge(t *testing.T) {
 		b := r.box("nas", 1)
 		for _, i := range []int{1, 4, 0, 2, 3} {
 			s := b.take(task.Active)
-			if got := b.leases[s].Task.ID; got != ids[i] {
-				t.Fatalf("took %s (priority %d), want the %d. one", got, b.leases[s].Task.Priority, i)
+			if got := b.lease(s).Task.ID; got != ids[i] {
+				t.Fatalf("took %s (priority %d), want the %d. one", got, b.lease(s).Task.Priority, i)
 			}
 			b.set(s, task.Ended)
 			if err := b.finish(s, event.Succeeded); err != nil {
@@ -40,7 +40,7 @@ func TestNobodyStarvesBehindWhatNobodyCanTake(t *testing.T) {
 		r.restart() // and all of them are read again
 		id := r.add()
 		b := r.box("nas", 1)
-		if got := b.leases[b.take(task.Accepted)].Task.ID; got != id {
+		if got := b.lease(b.take(task.Accepted)).Task.ID; got != id {
 			t.Fatalf("took %s", got)
 		}
 		if n := len(r.queue.list); n != 3000 {
@@ -63,7 +63,7 @@ func TestMostFreeRunnerIsChosen(t *testing.T) {
 			t.Fatalf("answer %+v", a)
 		}
 		large.Capacity = 1 // it is full now
-		for id := range large.leases {
+		for _, id := range large.offered() {
 			large.set(id, task.Accepted)
 		}
 		large.hello()
@@ -95,7 +95,7 @@ func TestWorkspaceIsExclusive(t *testing.T) {
 			r.want(id, task.Assigned, "")
 		}
 		r.wantWhy(second, "workspace shop on nas is taken by session "+s)
-		for id := range b.leases {
+		for _, id := range b.offered() {
 			b.set(id, task.Active)
 		}
 		b.hello()
@@ -155,7 +155,7 @@ func TestErroredTaskGoesToAnotherRunner(t *testing.T) {
 		b.Sessions = nil
 		bp = b.poll()
 		// There, too; and now there is nobody else.
-		for l := range other.leases {
+		for _, l := range other.offered() {
 			other.set(l, task.Ended)
 			other.hello()
 			if err := other.finish(l, event.Errored); err != nil {

@@ -198,7 +198,7 @@ func (w *world) sync(m *machine, held, lost bool) {
 	}
 	m.WaitMS = 30_000
 	report := *m.box
-	report.leases = map[string]api.Lease{}
+	report.leases = &sync.Map{}
 	go func() {
 		a, err := report.call()
 		w.mu.Lock()
@@ -319,9 +319,7 @@ func (w *world) check() {
 
 // settle connects everything, and lets all work end.
 func (w *world) settle() {
-	w.r.fake.mu.Lock()
-	w.r.fake.fail = nil
-	w.r.fake.mu.Unlock()
+	w.r.fake.breakDown(nil)
 	for round := range 1000 {
 		for _, m := range w.boxes {
 			if round%20 == 0 { // who declined a task is asked again

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,7 +167,7 @@ type box struct {
 	r      *rig
 	device store.Caller
 	api.Sync
-	leases map[string]api.Lease
+	leases *sync.Map // api.Lease by session
 	seqs   map[string]uint64
 }
 
@@ -175,7 +176,7 @@ func (r *rig) box(name string, capacity int, workspaces ...string) *box {
 		Runner: "id-" + name, Instance: name + "-1", Name: name, Protocol: 1, Capacity: capacity,
 		Agents: []api.Agent{{Kind: "claude", Login: "ready"}}, Health: api.Health{Ready: true},
 		WaitMS: 30_000, LostAfterMS: time.Hour.Milliseconds(),
-	}, leases: map[string]api.Lease{}, seqs: map[string]uint64{}}
+	}, leases: &sync.Map{}, seqs: map[string]uint64{}}
 	for i, w := range append(workspaces, "home")[:max(1, len(workspaces))] {
 		b.Workspaces = append(b.Workspaces, api.Workspace{Name: w, Default: i == 0})
 	}
@@ -215,9 +216,23 @@ func (b *box) call() (api.SyncAnswer, error) {
 		return a, ctx.Err() // the control plane has died
 	}
 	for _, l := range a.Leases {
-		b.leases[l.Session] = l
+		b.leases.Store(l.Session, l)
 	}
 	return a, err
+}
+
+func (b *box) lease(session string) api.Lease {
+	l, _ := b.leases.Load(session)
+	lease, _ := l.(api.Lease)
+	return lease
+}
+
+// offered returns all sessions that the box was ever offered.
+func (b *box) offered() (ids []string) {
+	for id := range b.leases.Range {
+		ids = append(ids, id.(string))
+	}
+	return ids
 }
 
 // hello reports without waiting.
@@ -247,7 +262,7 @@ func (b *box) poll() <-chan api.SyncAnswer {
 
 // set reports a session in a state from now on.
 func (b *box) set(session string, state task.SessionState, reason ...string) {
-	s := api.SessionReport{ID: session, Token: b.leases[session].Token, State: state}
+	s := api.SessionReport{ID: session, Token: b.lease(session).Token, State: state}
 	if len(reason) > 0 {
 		s.Reason = reason[0]
 	}
@@ -284,7 +299,7 @@ func (b *box) finish(session string, outcome event.Outcome) error {
 	data, _ := json.Marshal(event.SessionFinished{Outcome: outcome, Reason: string(outcome)})
 	b.seqs[session]++
 	e := api.Event{V: 1, Session: session, Seq: b.seqs[session], Time: time.Now(), Type: string(event.TypeSessionFinished), Data: data}
-	a, err := b.r.db.Append(b.r.t.Context(), store.Batch{Session: session, Token: b.leases[session].Token, Runner: b.Runner, Events: []api.Event{e}})
+	a, err := b.r.db.Append(b.r.t.Context(), store.Batch{Session: session, Token: b.lease(session).Token, Runner: b.Runner, Events: []api.Event{e}})
 	if err != nil {
 		return fmt.Errorf("append: %w", err)
 	}

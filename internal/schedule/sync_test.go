@@ -285,7 +285,7 @@ func TestBrokenDisk(t *testing.T) {
 		b := r.box("nas", 2, "home", "shop")
 		id := r.add()
 		s := b.take(task.Active)
-		r.fake.fail = errBroken
+		r.fake.breakDown(errBroken)
 		b.Labels = []string{"new"}
 		b.alive(2 * time.Minute)
 		if a := b.hello(); len(a.Renewed) != 1 || r.Away(s) {
@@ -294,7 +294,7 @@ func TestBrokenDisk(t *testing.T) {
 		if _, _, err := r.Add(t.Context(), prompt(), "alice", ""); !errors.Is(err, errBroken) {
 			t.Fatal(err)
 		}
-		r.fake.fail = nil
+		r.fake.breakDown(nil)
 		second := r.add(in("shop"))
 		poll := b.poll()
 		a := <-poll
@@ -311,10 +311,10 @@ func TestOfferThatFailsIsRepeated(t *testing.T) {
 		b := r.box("nas", 1)
 		b.hello()
 		id := r.add()
-		r.fake.fail = errBroken
+		r.fake.breakDown(errBroken)
 		poll := b.poll()
 		time.Sleep(5 * time.Second)
-		r.fake.fail = nil
+		r.fake.breakDown(nil)
 		began := time.Now()
 		if a := <-poll; len(a.Leases) != 1 || time.Since(began) > 2*time.Second {
 			t.Fatalf("after %v: %+v", time.Since(began), a)

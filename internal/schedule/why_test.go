@@ -103,7 +103,7 @@ func TestWhyOfCapacity(t *testing.T) {
 		if items, _ := r.Waiting(t.Context()); len(items) != 0 {
 			t.Fatalf("inbox %+v", items)
 		}
-		r.wantWhy(b.leases[s].Task.ID, "")
+		r.wantWhy(b.lease(s).Task.ID, "")
 		time.Sleep(2 * time.Minute)
 		r.wantWhy(third, "nas is away since 00:01 UTC")
 		if items, _ := r.Waiting(t.Context()); len(items) != 2 {
