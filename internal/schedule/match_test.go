@@ -68,7 +68,7 @@ func TestMostFreeRunnerIsChosen(t *testing.T) {
 		}
 		large.hello()
 		<-lp
-		lp = large.poll()
+		large.poll()
 		sp = small.poll()
 		if a := <-sp; len(a.Leases) != 1 {
 			t.Fatalf("answer %+v", a)

@@ -14,8 +14,9 @@ type entry struct {
 	name      string
 	priority  int
 	created   time.Time
-	due       time.Time // since when it waits for a runner; by the wall clock
-	deadline  time.Time // zero: none
+	due       time.Time // since when it waits for a runner
+	notBefore time.Time // by the wall clock; zero: none
+	deadline  time.Time // likewise
 	workspace string
 	agent     string
 	runner    string
@@ -31,9 +32,10 @@ func newEntry(t *task.Task, queued time.Time) *entry {
 		id: t.ID, name: t.Name(), priority: t.Priority, created: t.CreatedAt, due: queued,
 		deadline: deref(t.Deadline), workspace: t.Workspace, agent: agentKind(t.Agent), runner: t.Runner, labels: t.Labels,
 	}
-	if nb := deref(t.NotBefore); nb.After(queued) {
-		e.due, e.look = nb, nb
+	if e.notBefore = deref(t.NotBefore); e.notBefore.After(queued) {
+		e.due = e.notBefore
 	}
+	e.look = e.notBefore
 	return e
 }
 
@@ -67,7 +69,7 @@ func (e *entry) looks(now time.Time) bool {
 }
 
 // ready reports whether it may be matched now.
-func (e *entry) ready(now time.Time) bool { return !e.due.After(now) && !e.rest.After(now) }
+func (e *entry) ready(now time.Time) bool { return !e.notBefore.After(now) && !e.rest.After(now) }
 
 // before is the order of dispatch: by priority, then by age.
 func before(a, b *entry) int {

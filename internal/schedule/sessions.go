@@ -11,10 +11,14 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
-// Announce takes in a session that a runner started by itself.
+// Announce takes in a session that a runner started by itself. It takes none of the runner's
+// places, and its workspace is a name for people. The errors are ErrDevice and the store's.
 func (d *Dispatcher) Announce(ctx context.Context, device store.Caller, a api.Announce) (api.Lease, error) {
 	if device.Runner != "" && device.Runner != a.Runner {
 		return api.Lease{}, ErrDevice
+	}
+	if err := d.introduce(ctx, device, &a); err != nil {
+		return api.Lease{}, err
 	}
 	a.Spec.Runner, a.Spec.MaxAttempts, a.Spec.OnLost = a.Runner, 1, task.LostFinish // nobody else can make it
 	s, err := d.store.Announce(context.WithoutCancel(ctx), a, "device "+device.Name, time.Now())
@@ -27,6 +31,31 @@ func (d *Dispatcher) Announce(ctx context.Context, device store.Caller, a api.An
 		d.attach(d.known(s.Runner), s, api.LeaseTime)
 	}
 	return api.Lease{Session: s.Session, Token: s.Token, Attempt: 1, Task: s.Task, ExpiresInMS: api.LeaseTime.Milliseconds()}, nil
+}
+
+// introduce binds the device token to a runner that has not connected yet.
+func (d *Dispatcher) introduce(ctx context.Context, device store.Caller, a *api.Announce) error {
+	r := d.meet(a.Runner)
+	r.syncing.Lock()
+	defer r.syncing.Unlock()
+	d.mu.Lock()
+	next := r.Runner
+	d.mu.Unlock()
+	if next.Device == device.Token {
+		return nil
+	}
+	next.Device, next.SeenAt = device.Token, time.Now().Round(0)
+	if next.Name == next.ID {
+		next.Name = a.Name
+	}
+	err := d.store.SaveRunner(context.WithoutCancel(ctx), next)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.unsaved(r, &next, err); err != nil {
+		return err
+	}
+	r.Runner = next
+	return nil
 }
 
 // Command queues a command for a session and wakes its runner; see store.AddCommand.
@@ -51,7 +80,7 @@ func (d *Dispatcher) Appended(session string, a store.Appended) (uploadMS int64)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if h := d.held[session]; h != nil && h.State != task.Offered {
-			h.expires = time.Now().Add(api.LeaseTime)
+			h.expires, h.missing = time.Now().Add(api.LeaseTime), time.Time{}
 		}
 		return d.uploadMS(session)
 	}

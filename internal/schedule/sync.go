@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// listMax bounds each list of a report.
-	listMax = 1000
+	// listMax bounds each list of a report, but for the sessions.
+	listMax     = 1000
+	sessionsMax = 10_000
 	// textMax bounds each of its texts, in bytes.
 	textMax = 1000
 	// saveEvery is how often is stored when a runner was seen.
@@ -160,8 +161,8 @@ func check(s *api.Sync) error {
 		return fmt.Errorf("%w: runner, instance or name is missing", ErrInvalid)
 	case s.Capacity < 0 || s.WaitMS < 0 || s.LostAfterMS < 0:
 		return fmt.Errorf("%w: capacity, wait_ms or lost_after_ms is less than 0", ErrInvalid)
-	case max(len(s.Labels), len(s.Workspaces), len(s.Agents), len(s.Health.Reasons), len(s.Sessions)) > listMax:
-		return fmt.Errorf("%w: a list has more than %d entries", ErrInvalid, listMax)
+	case max(len(s.Labels), len(s.Workspaces), len(s.Agents), len(s.Health.Reasons)) > listMax || len(s.Sessions) > sessionsMax:
+		return fmt.Errorf("%w: a list has more than %d entries, or %d sessions", ErrInvalid, listMax, sessionsMax)
 	case slices.ContainsFunc(texts, func(t string) bool { return len(t) > textMax }):
 		return fmt.Errorf("%w: a text has more than %d bytes", ErrInvalid, textMax)
 	}

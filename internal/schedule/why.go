@@ -28,14 +28,14 @@ func (d *Dispatcher) Why(_ context.Context, t task.Task) string {
 // why says what e waits for, by the runner that is nearest to taking it. stuck is true if
 // no runner could take it as things are, however long it waits.
 func (d *Dispatcher) why(e *entry, now time.Time) (words string, stuck bool) {
-	if e.due.After(now) {
-		return "not before " + clock(e.due, now), false
+	if e.notBefore.After(now) {
+		return "not before " + clock(e.notBefore, now), false
 	}
 	near, lacks, any := d.nearest(e, now, true)
-	away, missing, _ := d.nearest(e, now, false)
-	switch {
-	case near != nil && lacks >= lacksLogin:
+	if near != nil && lacks >= lacksLogin {
 		return near.lacking(e, lacks), lacks < lacksPlace
+	}
+	switch away, missing, _ := d.nearest(e, now, false); {
 	case away != nil && missing > lacksLogin:
 		return away.awaySince(now), true
 	case !any:
