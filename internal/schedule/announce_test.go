@@ -2,8 +2,10 @@ package schedule
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
@@ -78,6 +80,15 @@ func TestAnnouncedSessionIsSteered(t *testing.T) {
 			t.Fatalf("answer %+v", a)
 		}
 	})
+}
+
+// What is kept of a task while it waits or runs does not keep its prompt.
+func TestPromptIsNotKept(t *testing.T) {
+	long := task.Task{Spec: task.Spec{Prompt: strings.Repeat("x", 50) + "\n" + strings.Repeat("y", 1000)}}
+	e := newEntry(&long, time.Now())
+	if e.name != long.Name() || unsafe.StringData(e.name) == unsafe.StringData(long.Prompt) {
+		t.Fatal("the title is a part of the prompt's memory")
+	}
 }
 
 // The clock of the machine was wrong when a task was added, and is right now.

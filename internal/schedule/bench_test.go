@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -154,6 +155,26 @@ func BenchmarkTick(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.d.expire(b.Context())
+	}
+}
+
+// BenchmarkQueuedTask is what one more queued task costs in memory; its prompt is not kept.
+func BenchmarkQueuedTask(b *testing.B) {
+	const n = 10_000
+	for b.Loop() {
+		var before, after runtime.MemStats
+		q := newQueue()
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range n {
+			t := task.Task{ID: fmt.Sprintf("%036d", i), Spec: prompt(in("shop")), CreatedAt: time.Now()}
+			t.Prompt = strings.Repeat("fix it ", 1000)
+			q.insert(newEntry(&t, time.Now()))
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(q)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "heap-B/task")
 	}
 }
 

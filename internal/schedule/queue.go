@@ -3,6 +3,7 @@ package schedule
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/task"
@@ -29,7 +30,7 @@ type entry struct {
 
 func newEntry(t *task.Task, queued time.Time) *entry {
 	e := &entry{
-		id: t.ID, name: t.Name(), priority: t.Priority, created: t.CreatedAt, due: queued,
+		id: t.ID, name: name(t), priority: t.Priority, created: t.CreatedAt, due: queued,
 		deadline: deref(t.Deadline), workspace: t.Workspace, agent: agentKind(t.Agent), runner: t.Runner, labels: t.Labels,
 	}
 	if e.notBefore = deref(t.NotBefore); e.notBefore.After(queued) {
@@ -38,6 +39,9 @@ func newEntry(t *task.Task, queued time.Time) *entry {
 	e.look = e.notBefore
 	return e
 }
+
+// name is the task's, without keeping its prompt.
+func name(t *task.Task) string { return strings.Clone(t.Name()) }
 
 func deref(t *time.Time) time.Time {
 	if t == nil {

@@ -172,7 +172,7 @@ func (d *Dispatcher) detach(h *held) {
 
 // forget drops what only the offer needs.
 func (h *held) forget() {
-	h.Task.Title, h.Task.Prompt, h.Task.Env = h.Task.Name(), "", nil
+	h.Task.Title, h.Task.Prompt, h.Task.Env = name(&h.Task), "", nil
 }
 
 // away reports whether the lease has run out.
