@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/journal"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
@@ -65,8 +67,18 @@ func (a *app) remoteLogs(ctx context.Context, c *api.Client, id string, follow, 
 			return err
 		}
 		out.entry(entryOf(e))
+		if o, ok := asksPerson(e); ok && e.Seq > s.LastSeq { // what is older may be answered
+			out.prompt(o, fmt.Sprintf("%s answer %s", name, short(s.ID)))
+		}
 	}
 	return nil
+}
+
+// asksPerson returns an ask that waits for a person.
+func asksPerson(e api.Event) (event.AskOpened, bool) {
+	var o event.AskOpened
+	ok := e.Type == string(event.TypeAskOpened) && json.Unmarshal(e.Data, &o) == nil && o.Default != ""
+	return o, ok
 }
 
 // sayAway says that a session's runner went away, and that it came back.

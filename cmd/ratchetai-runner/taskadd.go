@@ -44,7 +44,7 @@ same exit code: a typed line goes to the agent, Ctrl-C interrupts it, once more 
 the task. A time is like 2026-01-31T18:00:00Z, 18:00 (the next one here) or 90m (from now).`,
 		Example: `  ratchetai-runner task add --prompt "fix the failing test" --workspace shop --follow
   git diff | ratchetai-runner task add --prompt-file - --model codex --not-before 02:00
-  id=$(ratchetai-runner task add --prompt-file task.md) && ratchetai-runner logs -f $id`,
+  id=$(ratchetai-runner task add --prompt-file task.md) && ratchetai-runner task follow $id`,
 		Args: only(0, 0, ""),
 	}
 	r := a.newRemote(c)
@@ -174,6 +174,33 @@ func moment(text string, now time.Time) (*time.Time, error) {
 	return &t, nil
 }
 
+func (a *app) taskFollow() *cobra.Command {
+	var view viewFlags
+	c := &cobra.Command{
+		Use:   "follow TASK",
+		Short: "Show a task's session live, and take part",
+		Long: `Show a task's session live, from its beginning, and take part as in run: a typed line
+goes to the agent, Ctrl-C interrupts it, once more ends the task. The exit code is its
+outcome's. To only look, use logs -f.`,
+		Args: only(1, 1, "TASK"),
+	}
+	r := a.newRemote(c)
+	c.ValidArgsFunction = r.completeTasks
+	c.RunE = r.with(func(ctx context.Context, client *api.Client, args []string) error {
+		if err := view.check(); err != nil {
+			return err
+		}
+		t, err := client.Task(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return a.followTask(ctx, client, t.Task, view, false)
+	})
+	c.Flags().BoolVar(&view.json, "json", false, "print the session's events, one JSON object per line")
+	c.Flags().BoolVar(&view.quiet, "quiet", false, "print only the agent's final message")
+	return c
+}
+
 // addTask queues spec and says where it went.
 func (a *app) addTask(ctx context.Context, client *api.Client, spec task.Spec, follow bool, view viewFlags, stdinUsed bool) error {
 	t, err := client.AddTask(ctx, spec, rand.Text())
@@ -187,6 +214,6 @@ func (a *app) addTask(ctx context.Context, client *api.Client, spec task.Spec, f
 		return jsonLines(a.Out, []task.Task{t})
 	}
 	_, err = fmt.Fprintln(a.Out, t.ID)
-	fmt.Fprintf(a.Err, "%s; %s logs -f %s shows it\n", term.Line(taskNow(t)), name, short(t.ID))
+	fmt.Fprintf(a.Err, "%s; %s task follow %s shows it\n", term.Line(taskNow(t)), name, short(t.ID))
 	return err
 }

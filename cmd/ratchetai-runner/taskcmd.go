@@ -27,9 +27,9 @@ func (a *app) taskCommand() *cobra.Command {
 		Long: `Queue tasks at a control plane, and see what became of them.
 
 A task waits there until a runner can take it. Each attempt at it is a session, which
-logs -f shows. TASK is the beginning or the end of a task's id.`,
+follow and logs show. TASK is the beginning or the end of a task's id.`,
 	})
-	c.AddCommand(a.taskAdd(), a.taskLs(), a.taskShow(), a.taskEnd("cancel", "End tasks, wherever they stand", (*api.Client).CancelTask),
+	c.AddCommand(a.taskAdd(), a.taskFollow(), a.taskLs(), a.taskShow(), a.taskEnd("cancel", "End tasks, wherever they stand", (*api.Client).CancelTask),
 		a.taskEnd("retry", "Queue finished tasks again", (*api.Client).RetryTask))
 	return c
 }
