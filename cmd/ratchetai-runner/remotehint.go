@@ -10,6 +10,7 @@ import (
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/connect"
+	"github.com/sprawlto/ratchetai-runner/internal/term"
 )
 
 // remoteHint says what to do about an error of a control plane, or nothing.
@@ -54,7 +55,7 @@ func refusedHint(e *api.Error) string {
 	case e.Code == api.CodeUnauthorized:
 		return "hint: `" + name + " token add NAME` makes another token where one is valid, for " + tokenVariable
 	case e.Hint != "":
-		return "hint: " + e.Hint
+		return "hint: " + term.Line(e.Hint)
 	case e.Code == api.CodeForbidden:
 		return "hint: the token is for something else"
 	}

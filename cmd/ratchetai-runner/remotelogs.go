@@ -68,7 +68,7 @@ func (a *app) remoteLogs(ctx context.Context, c *api.Client, id string, follow, 
 		}
 		out.entry(entryOf(e))
 		if o, ok := asksPerson(e); ok && e.Seq > s.LastSeq { // what is older may be answered
-			out.prompt(o, fmt.Sprintf("%s answer %s", name, short(s.ID)))
+			out.prompt(o, name+" answer "+short(s.ID))
 		}
 	}
 	return nil

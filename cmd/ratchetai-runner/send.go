@@ -12,6 +12,7 @@ import (
 
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/term"
 )
 
 func (a *app) sendCommand() *cobra.Command {
@@ -113,6 +114,6 @@ func (a *app) command(ctx context.Context, client *api.Client, id string, n api.
 	if asJSON {
 		return jsonLines(a.Out, []api.Command{cmd})
 	}
-	fmt.Fprintf(a.Err, "%s: on its way to session %s\n", n.Kind, short(s.ID))
+	fmt.Fprintf(a.Err, "%s: on its way to session %s\n", n.Kind, term.Line(short(s.ID)))
 	return nil
 }

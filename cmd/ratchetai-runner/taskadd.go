@@ -213,7 +213,7 @@ func (a *app) addTask(ctx context.Context, client *api.Client, spec task.Spec, f
 	case view.json:
 		return jsonLines(a.Out, []task.Task{t})
 	}
-	_, err = fmt.Fprintln(a.Out, t.ID)
-	fmt.Fprintf(a.Err, "%s; %s task follow %s shows it\n", term.Line(taskNow(t)), name, short(t.ID))
+	_, err = fmt.Fprintln(a.Out, term.Line(t.ID))
+	fmt.Fprintf(a.Err, "%s; %s task follow %s shows it\n", term.Line(taskNow(t)), name, term.Line(short(t.ID)))
 	return err
 }

@@ -174,7 +174,7 @@ func (a *app) taskEnd(use, about string, do func(*api.Client, context.Context, s
 			case asJSON:
 				problems = append(problems, jsonLines(a.Out, []task.Task{t}))
 			default:
-				fmt.Fprintf(a.Out, "%s %s\n", short(t.ID), term.Line(taskNow(t)))
+				fmt.Fprintln(a.Out, term.Line(short(t.ID)+" "+taskNow(t)))
 			}
 		}
 		return errors.Join(problems...)

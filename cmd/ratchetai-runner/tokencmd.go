@@ -49,7 +49,7 @@ func (a *app) tokenAdd(kind string) *cobra.Command {
 		if asJSON {
 			return jsonLines(a.Out, []api.CreatedToken{t})
 		}
-		if _, err := fmt.Fprintln(a.Out, t.Secret); err != nil {
+		if _, err := fmt.Fprintln(a.Out, term.Line(t.Secret)); err != nil {
 			return err
 		}
 		use := urlVariable + "=" + client.URL() + " " + tokenVariable + "=… " + name + " task ls"

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/event"
@@ -53,6 +54,10 @@ type Follow struct {
 // makes no sense.
 func (c *Client) Events(ctx context.Context, session string, f Follow) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		if !isName(session) {
+			yield(Event{}, fmt.Errorf("%w: %q is no session", errNonsense, session))
+			return
+		}
 		s := &stream{client: c, session: session, Follow: f, yield: yield}
 		for failures := 0; ; {
 			before := s.After
@@ -188,6 +193,8 @@ func (s *stream) message(data []byte) error {
 	switch err := json.Unmarshal(data, &e); {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errNonsense, err)
+	case !isName(e.Type):
+		return fmt.Errorf("%w: event %d has no type", errNonsense, e.Seq)
 	case e.Seq <= s.After:
 		return nil
 	case e.Seq != s.After+1:
@@ -196,6 +203,13 @@ func (s *stream) message(data []byte) error {
 	s.After = e.Seq
 	s.over = !s.yield(e, nil) || e.Type == string(event.TypeSessionFinished) || e.Seq == s.Until
 	return nil
+}
+
+// isName reports whether s can stand in a line of JSON, or on a terminal, as it is.
+func isName(s string) bool {
+	return s != "" && len(s) < 256 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-", r)
+	})
 }
 
 // gone returns ErrNoEnd if nobody works at the session any more and all its events are known.

@@ -117,6 +117,7 @@ func TestEventsErrors(t *testing.T) {
 		"no JSON":      {"data: {\n\n", "damaged"},
 		"endless line": {"data: " + strings.Repeat("x", sseLineMax+1), "longer than"},
 		"endless data": {strings.Repeat("data: "+strings.Repeat("x", 1<<20)+"\n", 6), "longer than"},
+		"no type":      {strings.Replace(sse(1, "a"), `"type":"a"`, `"type":"a\",\u001b"`, 1), "has no type"},
 		"revoked":      {"status 401", "401"},
 	} {
 		t.Run(name, func(t *testing.T) {
