@@ -3,6 +3,7 @@ package runner
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -136,10 +137,11 @@ func (s *Session) drive(proc sandbox.Process) {
 	if s.graceEnd != nil {
 		s.graceEnd.Stop()
 	}
+	unwritten := s.fault
 	s.mu.Unlock()
 	w.stop()
-	if leave {
-		s.leaveBehind(lost, proc)
+	if leave || unwritten != nil {
+		s.leaveBehind(cmp.Or(unwritten, lost), proc)
 		return
 	}
 	s.finish(e, proc)
@@ -173,13 +175,18 @@ func (s *Session) readStdout(proc sandbox.Process) (rest []byte, fault error) {
 	}
 }
 
-// leaveBehind lets go of a session whose engine is gone for good: its agent may
-// still work, and whoever finds the engine back can take it over.
+// leaveBehind lets go of a session whose engine is gone for good, so that its agent may
+// still work, or whose end cannot be written down. Whoever takes it over, when the engine is
+// back or the disk has room, goes on where the journal ends: what the agent printed is in the
+// sandbox's file.
 func (s *Session) leaveBehind(why error, proc sandbox.Process) {
 	defer close(s.ended)
 	s.left = fmt.Errorf("session %s: %w: %w", s.ID, ErrLeft, why)
 	s.cancel()
-	_ = proc.Close()
+	s.keeper.end()
+	if proc != nil {
+		_ = proc.Close()
+	}
 	if err := s.journal.Close(); err != nil {
 		s.runner.Log.WithField("session", s.ID).WithError(err).Error("journal not closed")
 	}
@@ -233,6 +240,13 @@ func (s *Session) finish(e end, proc sandbox.Process) {
 	}
 	s.keeper.end() // it may have something to say, and nothing follows the end
 	s.emit(append(s.violations(), s.final)...)
+	s.mu.Lock()
+	unwritten := s.fault
+	s.mu.Unlock()
+	if unwritten != nil {
+		s.leaveBehind(unwritten, nil)
+		return
+	}
 	s.close()
 }
 

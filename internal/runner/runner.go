@@ -203,7 +203,7 @@ func (r *Runner) Fail(t Task, outcome event.Outcome, reason string, notes ...eve
 	}
 	s.emit(notes...)
 	s.finish(end{stop: &stopped{outcome: outcome, reason: reason}}, nil)
-	return nil
+	return s.left
 }
 
 func firstLine(s string) string {

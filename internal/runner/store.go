@@ -28,7 +28,8 @@ var (
 	ErrFinished = errors.New("the session has ended")
 	// ErrBusy: another runner drives the session at this moment.
 	ErrBusy = errors.New("another runner drives this session")
-	// ErrLeft: the engine is gone, and the session's agent may still work.
+	// ErrLeft: the engine is gone, and the session's agent may still work; or the disk is full, so
+	// that its end could not be written down.
 	ErrLeft = errors.New("left without an end")
 )
 
