@@ -16,7 +16,9 @@ import (
 // drive brings the session to its end, whoever began it, and reports whether it has one that
 // is to be reported.
 func (w *work) drive(ctx context.Context) bool {
+	p := newPauses()
 	for {
+		began := time.Now()
 		s, err := w.begin(ctx)
 		var no declined
 		switch {
@@ -49,6 +51,10 @@ func (w *work) drive(ctx context.Context) bool {
 			return true
 		}
 		w.d.Log.WithField("session", s.ID).WithError(s.Left()).Warn("the session goes on without this runner for now")
+		if time.Since(began) > time.Minute {
+			p.reset()
+		}
+		sleep(ctx, p.after(s.Left()), nil)
 	}
 }
 
@@ -60,7 +66,11 @@ func (w *work) begin(ctx context.Context) (*runner.Session, error) {
 	case err != nil && l.State == fenced:
 		return nil, nil
 	case err != nil:
-		return w.start(ctx)
+		if s, err := w.start(ctx); s != nil || err != nil {
+			return s, err
+		}
+		l = w.snapshot() // it has ended, unless its end could not be written down
+		l.State = task.Active
 	}
 	s, err := w.attach(ctx)
 	if err != nil || l.State != task.Accepted {
@@ -153,6 +163,9 @@ func (w *work) settle(ctx context.Context) {
 		w.d.count(sum.End.Outcome)
 		w.d.Say(fmt.Sprintf("%s finished: %s in %s%s", w.title(), sum.End.Outcome,
 			(time.Duration(sum.End.DurationMS) * time.Millisecond).Round(time.Second), because(sum.End.Reason)))
+	}
+	if sum.End != nil && sum.End.Outcome == event.Errored {
+		w.d.lookSoon()
 	}
 	if l.State != task.Ended && l.State != fenced {
 		if !l.Local {

@@ -39,6 +39,7 @@ type looker struct {
 	at     time.Time
 	health api.Health
 	agents []api.Agent
+	full   bool // the disk
 
 	seen sync.Mutex // held for a moment only
 	copy api.Health
@@ -52,7 +53,7 @@ func (k *looker) last() api.Health {
 }
 
 // look says whether this machine can take sessions. It looks as often as it is asked, and no
-// more often than makes sense.
+// more often than makes sense: the disk costs nothing to look at, and fills quickly.
 func (d *Daemon) look(ctx context.Context) (api.Health, []api.Agent) {
 	d.looker.mu.Lock()
 	defer d.looker.mu.Unlock()
@@ -61,7 +62,8 @@ func (d *Daemon) look(ctx context.Context) (api.Health, []api.Agent) {
 	if !k.at.IsZero() && !k.health.Ready {
 		age = lookAgain
 	}
-	if k.at.IsZero() || time.Since(k.at) >= age {
+	full := d.disk(ctx) != ""
+	if k.at.IsZero() || time.Since(k.at) >= age || full != k.full {
 		var reasons []string
 		k.agents = d.agents()
 		for _, look := range []func(context.Context) string{d.disk, d.engine, d.logins} {
@@ -72,12 +74,19 @@ func (d *Daemon) look(ctx context.Context) (api.Health, []api.Agent) {
 		if !slices.Equal(reasons, k.health.Reasons) {
 			d.sayHealth(reasons)
 		}
-		k.at, k.health = time.Now(), api.Health{Ready: len(reasons) == 0, Reasons: reasons}
+		k.at, k.health, k.full = time.Now(), api.Health{Ready: len(reasons) == 0, Reasons: reasons}, full
 		k.seen.Lock()
 		k.copy = k.health
 		k.seen.Unlock()
 	}
 	return api.Health{Ready: k.health.Ready, Reasons: slices.Clone(k.health.Reasons)}, slices.Clone(k.agents)
+}
+
+// lookSoon makes the next look a new one: something went wrong that may be this machine's fault.
+func (d *Daemon) lookSoon() {
+	d.looker.mu.Lock()
+	defer d.looker.mu.Unlock()
+	d.looker.at = time.Time{}
 }
 
 func (d *Daemon) sayHealth(reasons []string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
@@ -183,6 +184,7 @@ func (d *Daemon) take(ctx context.Context, offer api.Lease) {
 	l := newLease(d.Client.URL(), offer)
 	_, err := d.Config.task(offer.Task.Spec)
 	draining, _, _ := d.standing()
+	health, _ := d.look(ctx)
 	switch {
 	case draining:
 		l.State, l.Reason = task.Returned, "is draining"
@@ -190,6 +192,8 @@ func (d *Daemon) take(ctx context.Context, offer api.Lease) {
 		l.State, l.Reason = task.Returned, "is full"
 	case err != nil:
 		l.State, l.Reason = task.Declined, err.Error()
+	case !health.Ready: // since the last report
+		l.State, l.Reason = task.Returned, strings.Join(health.Reasons, ", ")
 	}
 	if err := d.book.save(l, true); err != nil {
 		// Nothing was reported, so that it will be offered again, here or elsewhere.
