@@ -124,7 +124,11 @@ type player struct {
 func (p *player) say(format string, a ...any) { p.print([]byte(fmt.Sprintf(format, a...))) }
 
 func (p *player) print(line []byte) {
-	if _, err := p.in.Stdout.Write(append(line, '\n')); err != nil || p.run == nil {
+	n, err := p.in.Stdout.Write(append(line, '\n'))
+	if err != nil { // the disk is full, or it was killed
+		p.cut, p.leave, line = true, true, line[:n]
+	}
+	if p.run == nil || n == 0 {
 		return
 	}
 	p.mu.Lock()
@@ -202,7 +206,7 @@ func (p *player) turn(id, text string) {
 		p.wait(1<<62, p.gate(o.Gate))
 	}
 	switch {
-	case p.ctx.Err() != nil:
+	case p.ctx.Err() != nil, p.leave:
 	case p.cut:
 		p.say(`{"type":"result","subtype":"error_during_execution","is_error":true,"terminal_reason":"aborted_streaming","session_id":"c"}`)
 	case o.Crash:

@@ -35,10 +35,16 @@ type World struct {
 // New makes a world with a control plane that runs and no machine.
 func New(t testing.TB) *World {
 	t.Helper()
+	return NewIn(t, t.TempDir())
+}
+
+// NewIn is New with a data directory of the control plane.
+func NewIn(t testing.TB, data string) *World {
+	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	w := &World{TB: t, Script: &Script{}, Patience: time.Minute, log: log}
-	w.Plane = &Plane{dir: t.TempDir(), log: log}
+	w.Plane = &Plane{dir: data, log: log}
 	if err := w.Plane.Start(); err != nil {
 		t.Fatal(err)
 	}
