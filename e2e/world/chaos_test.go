@@ -28,7 +28,7 @@ import (
 // is the name of its test. RATCHETAI_SCHEDULES is how many there are.
 func TestSchedules(t *testing.T) {
 	t.Parallel()
-	n := 60
+	n := 20
 	if s := os.Getenv("RATCHETAI_SCHEDULES"); s != "" {
 		var err error
 		if n, err = strconv.Atoi(s); err != nil {
