@@ -52,7 +52,9 @@ func (a *attempt) enter(to task.SessionState) error {
 	a.s.State = string(to)
 	if from == task.Gone {
 		a.s.Outcome, a.s.Reason, a.s.FinishedAt = "", "", 0
-		a.t.Attempts = max(a.t.Attempts-1, 0)
+		if !a.over() { // else nothing counts it again
+			a.t.Attempts = max(a.t.Attempts-1, 0)
+		}
 	}
 	return nil
 }
