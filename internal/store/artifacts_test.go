@@ -215,7 +215,7 @@ func TestBackup(t *testing.T) {
 	}
 	appendEvents(t, s, h, notices(1, 100)...)
 	var archive bytes.Buffer
-	if err := s.Backup(ctx, &archive); err != nil {
+	if err := Backup(ctx, s.dir, &archive); err != nil {
 		t.Fatal(err)
 	}
 	appendEvents(t, s, h, notices(101, 1)...)

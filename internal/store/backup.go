@@ -78,9 +78,6 @@ func backup(ctx context.Context, dir string, w io.Writer) error {
 	return tw.Close()
 }
 
-// Backup is the package's Backup of this store.
-func (s *Store) Backup(ctx context.Context, w io.Writer) error { return Backup(ctx, s.dir, w) }
-
 // copyDB makes a copy of the database as it is now, beside it.
 func copyDB(ctx context.Context, dir string) (string, error) {
 	db, err := connect(filepath.Join(dir, dbFile), readerCache)

@@ -43,7 +43,7 @@ func (a *attempt) over() bool {
 }
 
 // enter takes the session to another state. One that was thought lost is back: the
-// attempt counts when it ends.
+// attempt counts when it ends, unless the task is over with it counted.
 func (a *attempt) enter(to task.SessionState) error {
 	from := task.SessionState(a.s.State)
 	if err := from.Check(to); err != nil {
@@ -52,7 +52,7 @@ func (a *attempt) enter(to task.SessionState) error {
 	a.s.State = string(to)
 	if from == task.Gone {
 		a.s.Outcome, a.s.Reason, a.s.FinishedAt = "", "", 0
-		if !a.over() { // else nothing counts it again
+		if !a.over() {
 			a.t.Attempts = max(a.t.Attempts-1, 0)
 		}
 	}

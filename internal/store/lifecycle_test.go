@@ -59,7 +59,7 @@ func TestLostAndBack(t *testing.T) {
 		t.Error(err)
 	}
 	a = appendEvents(t, s, h, ev(1, event.SessionStarted{}), ev(2, event.SessionFinished{Outcome: event.Errored}))
-	if a.Finished == nil || a.Finished.Outcome != event.Errored || a.Task.State != task.Finished || a.Task.Outcome != event.Cancelled {
+	if a.Finished == nil || a.Finished.Outcome != event.Errored || a.Task.State != task.Finished || a.Task.Outcome != event.Cancelled || a.Task.Attempts != 1 {
 		t.Fatalf("%+v %+v", a.Finished, a.Task)
 	}
 }
