@@ -44,8 +44,8 @@ CREATE TABLE tasks (
 );
 CREATE UNIQUE INDEX tasks_request ON tasks (created_by, request_key) WHERE request_key <> '';
 CREATE INDEX tasks_state ON tasks (state, id);
-CREATE INDEX tasks_finished ON tasks (finished_at) WHERE state = 'finished';
-CREATE INDEX tasks_inbox ON tasks (finished_at)
+CREATE INDEX tasks_finished ON tasks (state, finished_at);
+CREATE INDEX tasks_inbox ON tasks (dismissed, finished_at)
     WHERE state = 'finished' AND dismissed = 0 AND outcome NOT IN ('succeeded', 'cancelled');
 
 -- The key of a session is its lease token, too: it is greater than that of every earlier one.
@@ -104,7 +104,7 @@ CREATE TABLE asks (
     seq       BIGINT NOT NULL, -- of the event that opened it
     PRIMARY KEY (session, ask)
 ) WITHOUT ROWID;
-CREATE INDEX asks_open ON asks (opened_at) WHERE open = 1;
+CREATE INDEX asks_open ON asks (open, opened_at) WHERE open = 1;
 
 CREATE TABLE artifacts (
     session    BIGINT NOT NULL REFERENCES sessions (key),
