@@ -33,7 +33,7 @@ const (
 	DefaultTries = 3
 )
 
-// ErrInvalid: a task that cannot be accepted. It is wrapped with every reason.
+// ErrInvalid says that a task cannot be accepted. It is wrapped with every reason.
 var ErrInvalid = errors.New("invalid task")
 
 // LostPolicy says what becomes of a task whose session was lost: its runner stayed
