@@ -11,7 +11,7 @@ import (
 
 // What one transaction takes at most: more makes those wait longer who come first.
 const (
-	groupMax      = 256
+	groupMax      = 1024
 	groupBytesMax = 8 << 20
 )
 
