@@ -31,7 +31,7 @@ type box struct {
 	env     []string
 	name    string // the project's, and the image's tag
 	runner  string // the runner's container
-	ws      string // directory that is /workspaces in there
+	ws      string // directory that is /projects in there
 	api     *modelapi.Server
 	apiAddr string
 	token   string
@@ -60,18 +60,24 @@ func newBox(t *testing.T, turns ...modelapi.Turn) *box {
 	b.buildImage()
 	override := filepath.Join(t.TempDir(), "override.yml")
 	b.compose = append(composeProgram(t), "-p", b.name, "-f", "../docker-compose.yml", "-f", override)
-	b.env = append(os.Environ(), "RATCHETAI_WORKSPACES="+b.ws, fmt.Sprintf("RATCHETAI_USER=%d:%d", uid, gid), "RATCHETAI_PUBLISH="+freePort(t))
+	b.env = append(os.Environ(), "RATCHETAI_PROJECTS="+b.ws, fmt.Sprintf("RATCHETAI_USER=%d:%d", uid, gid), "RATCHETAI_PUBLISH="+freePort(t))
 	// The image under test; the machine's certificates, so that sessions' images are those of
-	// the other tests; a login.
+	// the other tests; a login and a model.
 	text := fmt.Sprintf(`services:
   runner:
     image: %[1]s
-    command: [serve, --listen, "0.0.0.0:7717"]
+    command:
+      - up
+      - --listen=0.0.0.0:7717
+      - "--workspace=shop=/projects/%[4]s"
+      - --env=ANTHROPIC_BASE_URL=http://%[5]s
+      - --allow-host=%[5]s
+      - --credentials=env
     environment: {CLAUDE_CODE_OAUTH_TOKEN: %[2]s}
     volumes: ["%[3]s:/etc/ssl/certs/ca-certificates.crt:ro"]
   engine-proxy:
     image: %[1]s
-`, b.name, b.token, runner.SystemCA(os.Getenv))
+`, b.name, b.token, runner.SystemCA(os.Getenv), project, b.apiAddr)
 	if err := os.WriteFile(override, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -181,11 +187,6 @@ func (b *box) inside(args ...string) []string {
 	return append([]string{"docker", "exec", b.runner, "ratchetai-runner"}, args...)
 }
 
-func (b *box) session(workspace string) []string {
-	return b.inside("run", "--quiet", "--model", "claude", "--cwd", workspace, "--prompt", "Do what the script says.", "--credentials", "env",
-		"--env", "ANTHROPIC_BASE_URL=http://"+b.apiAddr, "--allow-host", b.apiAddr, "--timeout", sessionMax.String())
-}
-
 // healthy waits until the container's health check succeeds.
 func (b *box) healthy() {
 	b.t.Helper()
@@ -205,11 +206,10 @@ func (b *box) healthy() {
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	b := newBox(t,
-		modelapi.Shell("id -u > made.txt; cat /etc/ssl/certs/ca-certificates.crt >/dev/null && echo seen >> made.txt"), modelapi.Text("first"),
+		modelapi.Shell("id -u > made.txt; cat $SSL_CERT_FILE >/dev/null && echo seen >> made.txt"), modelapi.Text("first"),
 		modelapi.Shell("echo going > going.txt; sleep 4"), modelapi.Text("second"))
 	b.healthy()
-	workspace := "/workspaces/" + project
-	if out := b.do(b.session(workspace)...); strings.TrimSpace(out) != "first" {
+	if out := b.do(b.inside("task", "add", "--follow", "--quiet", "--prompt", "Do what the script says.")...); strings.TrimSpace(out) != "first" {
 		t.Errorf("the session says %q", out)
 	}
 	made := filepath.Join(b.ws, project, "made.txt")
@@ -220,45 +220,32 @@ func TestCompose(t *testing.T) {
 	if text, err := os.ReadFile(made); err != nil || string(text) != uid+"\nseen\n" {
 		t.Errorf("made %q, %v", text, err)
 	}
-	code, _, stderr := b.try(append(b.session("/tmp"), "--user", "1000:1000")...)
+	code, _, stderr := b.try(b.inside("run", "--cwd", "/tmp", "--user", "1000:1000", "--credentials", "env", "--prompt", "x")...)
 	if code != 3 || !strings.Contains(stderr, "mount the directory into this container") {
 		t.Errorf("a directory of the container's own: exit code %d: %s", code, stderr)
 	}
-	b.survives(workspace)
+	b.survives()
 	if log := b.do(append(b.compose, "logs", "engine-proxy")...); strings.Contains(log, "refused") {
 		t.Errorf("the proxy refused: %s", log)
 	}
 }
 
 // survives kills the runner's container in a session and starts it again.
-func (b *box) survives(workspace string) {
+func (b *box) survives() {
 	b.t.Helper()
-	cmd := exec.Command(b.session(workspace)[0], b.session(workspace)[1:]...)
-	if err := cmd.Start(); err != nil {
-		b.t.Fatal(err)
-	}
+	id := strings.TrimSpace(b.do(b.inside("task", "add", "--prompt", "Do what the script says.")...))
 	for end := time.Now().Add(30 * time.Second); !exists(filepath.Join(b.ws, project, "going.txt")); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			b.t.Fatal("the second session did not begin")
+			b.t.Fatalf("the second session did not begin: %s", b.do(b.inside("task", "show", id)...))
 		}
 	}
 	b.do("docker", "kill", b.runner)
-	_ = cmd.Wait()
 	b.do("docker", "start", b.runner)
 	b.healthy()
-	list := b.do(b.inside("sessions", "ls", "--json")...)
-	if n := strings.Count(strings.TrimSpace(list), "\n"); n < 1 {
-		b.t.Errorf("sessions after the restart: %s", list)
-	}
-	id := ""
-	for line := range strings.Lines(list) {
-		if strings.Contains(line, `"orphaned"`) {
-			_, rest, _ := strings.Cut(line, `"id":"`)
-			id, _, _ = strings.Cut(rest, `"`)
-		}
-	}
-	if out := b.do(b.inside("attach", "--quiet", id)...); strings.TrimSpace(out) != "second" {
-		b.t.Errorf("after the restart the session says %q; sessions %s", out, list)
+	out := b.do(b.inside("logs", "--follow", id)...)
+	show := b.do(b.inside("task", "show", "--json", id)...)
+	if !strings.Contains(out, "second") || !strings.Contains(show, `"outcome":"succeeded"`) || strings.Count(out, "echo going") != 1 {
+		b.t.Errorf("after the restart: %s\n%s", out, show)
 	}
 }
 

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -95,8 +94,5 @@ func (d *Docker) OnHost(ctx context.Context, path string) error {
 	if err == nil {
 		_, _, err = own.host(path)
 	}
-	if err != nil {
-		return fmt.Errorf("see whether sandboxes can have it: %w", err)
-	}
-	return nil
+	return err
 }

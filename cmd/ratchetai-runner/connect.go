@@ -131,6 +131,12 @@ func (a *app) newDaemon(f connectFlags) (d *connect.Daemon, closing func(), err 
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, w := range workspaces {
+		if err := engine.OnHost(context.Background(), w.Dir); errors.Is(err, sandbox.ErrNotOnHost) {
+			engine.Close()
+			return nil, nil, usageError{fmt.Errorf("workspace %s: %w", w.Name, err)}
+		}
+	}
 	name, _ := os.Hostname()
 	byName := map[string]string{}
 	for _, w := range workspaces {

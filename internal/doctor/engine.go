@@ -44,6 +44,9 @@ func engine(ctx context.Context, o Options) []Finding {
 	}
 	o.Builder.Engine = d
 	all := append(about(info), limits(info), skew(info, o.Now()))
+	if err := d.OnHost(ctx, existing(o.State)); errors.Is(err, sandbox.ErrNotOnHost) {
+		all = append(all, Finding{"container", Fail, err.Error(), "give this container a volume for RATCHETAI_STATE_DIR"})
+	}
 	all = append(all, builtImages(ctx, o)...)
 	return append(all, engineDisk(info)...)
 }
