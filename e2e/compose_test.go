@@ -224,9 +224,29 @@ func TestCompose(t *testing.T) {
 	if code != 3 || !strings.Contains(stderr, "mount the directory into this container") {
 		t.Errorf("a directory of the container's own: exit code %d: %s", code, stderr)
 	}
+	b.asksForLogin()
 	b.survives()
 	if log := b.do(append(b.compose, "logs", "engine-proxy")...); strings.Contains(log, "refused") {
 		t.Errorf("the proxy refused: %s", log)
+	}
+}
+
+// asksForLogin begins a login at a terminal, as `docker compose exec` gives one, and
+// gives up.
+func (b *box) asksForLogin() {
+	b.t.Helper()
+	cmd := exec.Command("docker", "exec", "-it", b.runner, "ratchetai-runner", "login", "claude", "--account", "mine")
+	screen := startAtTerminal(b.t, cmd)
+	for end := time.Now().Add(30 * time.Second); !strings.Contains(screen.shown(), "Paste code"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Errorf("login shows: %s", screen.shown())
+			break
+		}
+	}
+	screen.press(b.t, "\x03")
+	<-screen.done
+	if err := cmd.Wait(); err == nil || !strings.Contains(screen.shown(), "nobody was logged in") {
+		b.t.Errorf("login given up: %v: %s", err, screen.shown())
 	}
 }
 

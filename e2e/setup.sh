@@ -1,7 +1,7 @@
 #!/bin/sh
 # setup.sh
 #
-# Gets a Debian machine ready for demo, tests and benchmarks: a Docker engine that answers, and the base image. Does only
+# Gets a Debian machine ready for demo, tests and benchmarks: a Docker engine that answers, Compose, and the base image. Does only
 # what is missing, so it costs well under a second when nothing is. The agents' images are not its business: the
 # runner builds those itself. Needs root or sudo when something must be installed or started; never asks on stdin.
 set -eu
@@ -43,8 +43,19 @@ install_engine() {
     die "no Docker engine, and this is no Debian with apt-get" "install Docker for this system, then run this again"
   as_root apt-get update -qq </dev/null
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends \
-    docker.io ca-certificates </dev/null >/dev/null ||
+    docker.io docker-compose ca-certificates </dev/null >/dev/null ||
     die "apt-get could not install docker.io" "its own message is above; can this machine reach its Debian mirror?"
+}
+
+# has_compose tells whether some Docker Compose is there, for the test of docker-compose.yml.
+has_compose() { docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; }
+
+install_compose() {
+  command -v apt-get >/dev/null ||
+    die "no Docker Compose, and this is no Debian with apt-get" "install it, then run this again"
+  as_root apt-get update -qq </dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends docker-compose </dev/null >/dev/null ||
+    die "apt-get could not install docker-compose" "its own message is above; can this machine reach its Debian mirror?"
 }
 
 start_engine() {
@@ -83,4 +94,5 @@ if ! answers; then
   fi
 fi
 step "engine answers" answers
+has_compose || step "compose installed" install_compose
 step "base image" sh "$here/../images/base.sh" debian:bookworm-slim

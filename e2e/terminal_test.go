@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,36 +33,42 @@ type terminal struct {
 // startTerminal starts the binary as the leader of a terminal.
 func (b *bundle) startTerminal(args ...string) (*child, *terminal) {
 	b.t.Helper()
+	c := &child{Cmd: b.command(args...), started: time.Now()}
+	return c, startAtTerminal(b.t, c.Cmd)
+}
+
+// startAtTerminal starts cmd as the leader of a terminal.
+func startAtTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		b.t.Skipf("no pseudo-terminals: %v", err)
+		t.Skipf("no pseudo-terminals: %v", err)
 	}
-	b.t.Cleanup(func() { master.Close() })
+	t.Cleanup(func() { master.Close() })
 	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer tty.Close()
-	c := &child{Cmd: b.command(args...), started: time.Now()}
-	c.Env = append(c.Env, "TERM=xterm-256color")
-	c.Stdin, c.Stdout, c.Stderr = tty, tty, tty
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := c.Start(); err != nil {
-		b.t.Fatal(err)
+	cmd.Env = append(cmd.Environ(), "TERM=xterm-256color")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
 	screen := &terminal{keys: master, done: make(chan struct{})}
 	go func() {
 		defer close(screen.done)
 		_, _ = io.Copy(screen, master) // an error: the program has closed its end
 	}()
-	return c, screen
+	return screen
 }
 
 // Write takes what is shown.

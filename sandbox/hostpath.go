@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// ErrNotOnHost: the engine cannot see a path, because this program runs in a
+// ErrNotOnHost says that the engine cannot see a path, because this program runs in a
 // container itself and the path is not in one of its mounts.
 var ErrNotOnHost = errors.New("the engine's machine does not see it")
 

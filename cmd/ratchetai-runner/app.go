@@ -72,7 +72,7 @@ func (a *app) root() *cobra.Command {
 		a.taskCommand(), a.sendCommand(), a.interruptCommand(), a.answerCommand(), a.inboxCommand(), a.runnerCommand(),
 		a.tokenCommand("device", api.Devices), a.tokenCommand("token", api.Personal), a.auditCommand(),
 		a.serveCommand(), a.upCommand(), a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.doctorCommand(), a.selftestCommand(), a.versionCommand(), a.manCommand())
-	c.AddCommand(a.engineProxyCommand(), a.healthCommand())
+	c.AddCommand(a.engineProxyCommand(), a.healthCommand(), a.systemdCommand())
 	return c
 }
 

@@ -22,6 +22,7 @@
 //	doctor       say what on this machine keeps sessions from running well
 //	selftest     attack a sandbox from inside
 //	engine-proxy give a runner as much of the engine as sandboxes need
+//	systemd      print a systemd unit
 //	version      print versions
 //	completion   print a completion script for a shell
 //

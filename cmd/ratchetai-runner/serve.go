@@ -65,6 +65,7 @@ made; --admin-name and --admin-password-file make the owner without one, or chan
 			if link != "" {
 				fmt.Fprintf(a.Out, "make its owner, once: %s%s\n", strings.TrimRight(cp.URL.String(), "/"), link)
 			}
+			a.ready(ctx, cp.alive)
 			return cp.Wait()
 		},
 	}

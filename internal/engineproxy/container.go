@@ -56,7 +56,7 @@ var containerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
 // container makes a check of a request for a container, whose path ends with verb.
 func (p *Proxy) container(need right, verb string, query ...string) func(*http.Request) (call, error) {
 	return func(r *http.Request) (call, error) {
-		id, err := p.permit(r.Context(), r.PathValue("id"), need)
+		id, err := p.permit(r, r.PathValue("id"), need)
 		return call{path: "/containers/" + id + verb, query: only(r, query...)}, err
 	}
 }
@@ -73,7 +73,7 @@ func (p *Proxy) stream(verb string, query ...string) func(*http.Request) (call, 
 
 // permit returns the id of the container that the engine knows as name, if need may
 // be done with it. A name is looked up each time, as it may change its owner.
-func (p *Proxy) permit(ctx context.Context, name string, need right) (id string, err error) {
+func (p *Proxy) permit(r *http.Request, name string, need right) (id string, err error) {
 	if !containerName.MatchString(name) {
 		return "", refusal{"no name of a container"}
 	}
@@ -83,7 +83,7 @@ func (p *Proxy) permit(ctx context.Context, name string, need right) (id string,
 			ID     string `json:"Id"`
 			Config struct{ Labels map[string]string }
 		}
-		if err := p.ask(ctx, "/containers/"+name+"/json", nil, &c); err != nil {
+		if err := p.ask(r, "/containers/"+name+"/json", nil, &c); err != nil {
 			return "", err
 		}
 		id, has = c.ID, p.rightTo(c.Config.Labels)
@@ -108,10 +108,10 @@ func (p *Proxy) exec(verb string, query ...string) func(*http.Request) (call, er
 			return call{}, refusal{"no id of a command"}
 		}
 		var e struct{ ContainerID string }
-		if err := p.ask(r.Context(), "/exec/"+id+"/json", nil, &e); err != nil {
+		if err := p.ask(r, "/exec/"+id+"/json", nil, &e); err != nil {
 			return call{}, err
 		}
-		if _, err := p.permit(r.Context(), e.ContainerID, run); err != nil {
+		if _, err := p.permit(r, e.ContainerID, run); err != nil {
 			return call{}, err
 		}
 		return call{path: "/exec/" + id + verb, query: only(r, query...)}, nil
@@ -120,7 +120,7 @@ func (p *Proxy) exec(verb string, query ...string) func(*http.Request) (call, er
 
 // execCreate allows a command as the sandbox's own user.
 func (p *Proxy) execCreate(r *http.Request) (call, error) {
-	id, err := p.permit(r.Context(), r.PathValue("id"), run)
+	id, err := p.permit(r, r.PathValue("id"), run)
 	if err != nil {
 		return call{}, err
 	}
@@ -159,19 +159,21 @@ func (p *Proxy) execStart(r *http.Request) (call, error) {
 // userAgent tells the proxy's own questions from the runner's requests.
 const userAgent = "ratchetai-engine-proxy"
 
-// ask decodes the engine's answer to GET path.
-func (p *Proxy) ask(ctx context.Context, path string, query url.Values, v any) error {
-	ctx, cancel := context.WithTimeout(ctx, lookMax)
-	defer cancel()
-	address := url.URL{
-		Scheme: "http", Host: "engine", Path: fmt.Sprintf("/v%d.%d", apiMajor, apiMinor) + path, RawQuery: query.Encode(),
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), http.NoBody)
+// ask decodes the engine's answer to GET path, in the version of the API that r has.
+func (p *Proxy) ask(r *http.Request, path string, query url.Values, v any) error {
+	prefix, err := version(r)
 	if err != nil {
 		return err
 	}
-	r.Header.Set("User-Agent", userAgent)
-	resp, err := p.engine.RoundTrip(r)
+	ctx, cancel := context.WithTimeout(r.Context(), lookMax)
+	defer cancel()
+	address := url.URL{Scheme: "http", Host: "engine", Path: prefix + path, RawQuery: query.Encode()}
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	q.Header.Set("User-Agent", userAgent)
+	resp, err := p.engine.RoundTrip(q)
 	if err != nil {
 		return fmt.Errorf("ask the engine: %w", err)
 	}

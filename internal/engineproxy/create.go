@@ -2,7 +2,6 @@ package engineproxy
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -78,7 +77,7 @@ func (p *Proxy) create(r *http.Request) (call, error) {
 	}
 	err := c.check(p.gid)
 	if err == nil {
-		err = p.checkMounts(r.Context(), c.HostConfig.Mounts)
+		err = p.checkMounts(r, c.HostConfig.Mounts)
 	}
 	if err != nil {
 		return call{}, err
@@ -171,11 +170,11 @@ func (c *container) checkWalls() error {
 }
 
 // checkMounts allows mounts of what is in the allowed directories.
-func (p *Proxy) checkMounts(ctx context.Context, mounts []mount) error {
+func (p *Proxy) checkMounts(r *http.Request, mounts []mount) error {
 	if len(mounts) == 0 {
 		return nil
 	}
-	allowed, err := p.directories(ctx)
+	allowed, err := p.directories(r)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,8 @@
 package engineproxy
 
 import (
-	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -24,7 +24,7 @@ func within(path, dir string) bool {
 
 // directories are those that are named and those that the runner's own container has
 // mounted, which is looked up each time: it may have been made anew.
-func (p *Proxy) directories(ctx context.Context) ([]directory, error) {
+func (p *Proxy) directories(r *http.Request) ([]directory, error) {
 	var all []directory
 	for _, dir := range p.options.Dirs {
 		all = append(all, directory{path: dir})
@@ -40,7 +40,7 @@ func (p *Proxy) directories(ctx context.Context) ([]directory, error) {
 		Labels map[string]string
 		Mounts []mountPoint
 	}
-	if err := p.ask(ctx, "/containers/json", url.Values{"filters": {string(filters)}}, &containers); err != nil {
+	if err := p.ask(r, "/containers/json", url.Values{"filters": {string(filters)}}, &containers); err != nil {
 		return nil, err
 	}
 	for _, c := range containers {

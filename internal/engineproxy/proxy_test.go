@@ -51,7 +51,8 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.got = append(e.got, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Method, r.URL.RequestURI(), body)))
 		e.mu.Unlock()
 	}
-	id := strings.Split(r.URL.Path+"///", "/")[3]
+	_, path, _ := strings.Cut(r.URL.Path[1:], "/") // without the API's version
+	id := strings.Split(path+"//", "/")[1]
 	switch {
 	case r.Header.Get("Upgrade") != "":
 		c, rw, err := w.(http.Hijacker).Hijack()
@@ -63,20 +64,20 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rw.Flush()
 		all, _ := io.ReadAll(rw) // until the client closes its half
 		fmt.Fprintf(c, "heard %s", all)
-	case strings.HasPrefix(r.URL.Path, "/v1.41/containers/json"):
+	case path == "containers/json":
 		fmt.Fprint(w, `[{"Labels":{"box":"runner"},"Mounts":[
 			{"Type":"bind","Source":"/home/me/src","Destination":"/workspaces","RW":true},
 			{"Type":"bind","Source":"/srv/given","Destination":"/given","RW":false},
 			{"Type":"volume","Source":"/var/lib/docker/volumes/run/_data","Destination":"/run/ratchetai","RW":true},
 			{"Type":"tmpfs","Source":"","Destination":"/tmp","RW":true}]},
 			{"Labels":{"box":"runner","ratchetai.proxy":"1"},"Mounts":[{"Type":"bind","Source":"/etc","Destination":"/x","RW":true}]}]`)
-	case strings.HasPrefix(r.URL.Path, "/v1.41/containers/") && strings.HasSuffix(r.URL.Path, "/json") && labels[id] != nil:
+	case strings.HasPrefix(path, "containers/") && strings.HasSuffix(path, "/json") && labels[id] != nil:
 		json.NewEncoder(w).Encode(map[string]any{"Id": id, "Config": map[string]any{"Labels": labels[id]}})
-	case r.URL.Path == "/v1.41/exec/"+ourExec+"/json":
+	case path == "exec/"+ourExec+"/json":
 		fmt.Fprintf(w, `{"ContainerID":%q}`, session)
-	case r.URL.Path == "/v1.41/exec/"+theirExec+"/json":
+	case path == "exec/"+theirExec+"/json":
 		fmt.Fprintf(w, `{"ContainerID":%q}`, stranger)
-	case r.URL.Path == "/v1.41/containers/gone/json":
+	case path == "containers/gone/json":
 		w.WriteHeader(http.StatusNotFound)
 	}
 }
@@ -156,6 +157,7 @@ func TestAllowed(t *testing.T) {
 		"GET /v1.51/info": "GET /v1.51/info",
 		`GET /v1.41/containers/json?all=1&limit=3&filters={"label":{"ratchetai.session":true}}`:                   "GET /v1.41/containers/json?all=1&filters=%7B%22label%22%3A%7B%22ratchetai.proxy%22%3Atrue%2C%22ratchetai.session%22%3Atrue%7D%7D",
 		"GET /v1.41/containers/" + session + "/json":                                                              "GET /v1.41/containers/" + session + "/json",
+		"GET /v1.52/containers/" + session + "/stats":                                                             "GET /v1.52/containers/" + session + "/stats",
 		"GET /v1.41/containers/" + runnerC + "/json":                                                              "GET /v1.41/containers/" + runnerC + "/json",
 		"HEAD /v1.41/containers/" + looked + "/archive?path=/etc/x":                                               "HEAD /v1.41/containers/" + looked + "/archive?path=%2Fetc%2Fx",
 		"DELETE /v1.41/containers/" + session + "?force=1&v=1&link=1":                                             "DELETE /v1.41/containers/" + session + "?force=1&v=1",
@@ -163,7 +165,7 @@ func TestAllowed(t *testing.T) {
 		"POST /v1.41/containers/" + session + "/wait?condition=next-exit":                                         "POST /v1.41/containers/" + session + "/wait?condition=next-exit",
 		"POST /v1.41/containers/" + session + "/kill?signal=15":                                                   "POST /v1.41/containers/" + session + "/kill?signal=15",
 		"GET /v1.41/containers/" + session + "/stats?stream=0&one-shot=1":                                         "GET /v1.41/containers/" + session + "/stats?one-shot=1&stream=0",
-		"POST /v1.41/exec/" + ourExec + "/resize?h=1&w=2":                                                         "POST /v1.41/exec/" + ourExec + "/resize?h=1&w=2",
+		"POST /v1.52/exec/" + ourExec + "/resize?h=1&w=2":                                                         "POST /v1.52/exec/" + ourExec + "/resize?h=1&w=2",
 		"GET /v1.41/exec/" + ourExec + "/json":                                                                    "GET /v1.41/exec/" + ourExec + "/json",
 		"GET /v1.41/images/json?filters={}":                                                                       "GET /v1.41/images/json?filters=%7B%7D",
 		"GET /v1.41/images/localhost:5000/a/b:1@sha256:0/json":                                                    "GET /v1.41/images/localhost:5000/a/b:1@sha256:0/json",
@@ -222,12 +224,12 @@ func TestCreate(t *testing.T) {
 	t.Parallel()
 	e, socket := setup(t)
 	sent := golden(t)
-	status, answer := send(t, socket, "POST /v1.41/containers/create?name=ratchetai-s2", encode(t, sent))
+	status, answer := send(t, socket, "POST /v1.52/containers/create?name=ratchetai-s2", encode(t, sent))
 	if status != http.StatusOK {
 		t.Fatal(answer)
 	}
 	request, body, _ := strings.Cut(e.last(), " {")
-	if request != "POST /v1.41/containers/create?name=ratchetai-s2" {
+	if request != "POST /v1.52/containers/create?name=ratchetai-s2" {
 		t.Error(request)
 	}
 	var got map[string]any
