@@ -12,6 +12,7 @@
 //
 //	RATCHETAI_KILLS=1000    how often the kill loop kills a runner (default 200)
 //	RATCHETAI_AWAY=60s      how long a runner is away in mid-turn (default 20s)
+//	RATCHETAI_ONSLAUGHT=5m  how long daemons and control planes are killed under load (default 12s)
 //	RATCHETAI_LOGIN_TIME=1h how long sessions share a login of 40 s (default 2m)
 //
 // Every test ends with the same inspection (inspect_test.go): the journal is
