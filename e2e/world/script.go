@@ -255,7 +255,11 @@ func lineOf(name string, i, bytes int) []byte {
 	if bytes > 0 {
 		return text(mark + strings.Repeat("x", bytes))
 	}
-	switch i % 8 {
+	switch i % 10 {
+	case 8:
+		return []byte(" {\"type\":\"never.seen\",\"mark\":\"" + mark + "\"}\t\r")
+	case 9:
+		return []byte("{\"type\":\"never.seen\",\r\"mark\":\"" + mark + "\"}")
 	case 1:
 		return []byte("not JSON \xff\xfe\x00 " + mark + "\r")
 	case 2:

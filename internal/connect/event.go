@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -14,15 +15,15 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/journal"
 )
 
-// appendEvent appends e as one line of a batch. A raw line that is JSON in UTF-8 goes as it is,
-// any other as bytes, and ref is a long one's. A line that is not JSON would hold up all that
+// appendEvent appends e as one line of a batch. A raw line that is JSON in UTF-8 goes as it is, if
+// it comes out of that as it was, any other as bytes, and ref is a long one's. A line that is not JSON would hold up all that
 // follow, so that nothing is taken at its word here.
 func appendEvent(dst []byte, session string, e journal.Entry, ref *api.RawRef) ([]byte, error) {
 	raw := e.Raw
 	if len(e.Data) > 0 && !json.Valid(e.Data) {
 		e.Data, _ = json.Marshal(string(e.Data))
 	}
-	if e.RawJSON && utf8.Valid(raw) && json.Valid(raw) {
+	if e.RawJSON && utf8.Valid(raw) && json.Valid(raw) && survives(raw) {
 		return append(e.AppendJSON(dst, session), '\n'), nil
 	}
 	e.Raw = nil
@@ -40,6 +41,12 @@ func appendEvent(dst []byte, session string, e journal.Entry, ref *api.RawRef) (
 		dst = append(append(dst, more...), '}')
 	}
 	return append(dst, '\n'), nil
+}
+
+// survives reports whether a JSON line comes out of a line of JSON as it is: white space around
+// a value is not a part of it, and a line break would end the line.
+func survives(raw []byte) bool {
+	return len(bytes.TrimSpace(raw)) == len(raw) && !bytes.ContainsAny(raw, "\r\n")
 }
 
 // cutEvent is the line of an event without its content.
