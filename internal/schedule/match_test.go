@@ -1,8 +1,10 @@
 package schedule
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
@@ -224,8 +226,11 @@ func TestDeclinedTask(t *testing.T) {
 			t.Fatal(err)
 		}
 		s = b.take(task.Offered)
-		b.set(s, task.Declined, "image evil is not allowed")
+		b.set(s, task.Declined, strings.Repeat("ä", 5000)) // no reason to refuse the report
 		b.hello()
+		if n := len(r.why(id)); n > 2*textMax || !utf8.ValidString(r.why(id)) {
+			t.Fatalf("%d bytes of reason", n)
+		}
 		b.drop(s)
 		b.hello()
 		b.Labels = []string{"new"} // its owner has changed its configuration

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
@@ -142,19 +143,23 @@ func (d *Dispatcher) takeOver(r *runner, instance string) {
 	}
 }
 
-// check bounds what a runner may say.
+// check bounds what a runner may say: what is for people is cut, the rest refused.
 func check(s *api.Sync) error {
 	texts := []string{s.Runner, s.Instance, s.Name, s.Version}
 	texts = append(texts, s.Labels...)
 	for _, w := range s.Workspaces {
 		texts = append(texts, w.Name)
 	}
-	for _, a := range s.Agents {
-		texts = append(texts, a.Kind, a.Version, a.Login, a.Detail)
+	for i, a := range s.Agents {
+		texts = append(texts, a.Kind, a.Version, a.Login)
+		s.Agents[i].Detail = cut(a.Detail)
 	}
-	texts = append(texts, s.Health.Reasons...)
-	for _, r := range s.Sessions {
-		texts = append(texts, r.ID, string(r.State), r.Reason)
+	for i, r := range s.Health.Reasons {
+		s.Health.Reasons[i] = cut(r)
+	}
+	for i, r := range s.Sessions {
+		texts = append(texts, r.ID, string(r.State))
+		s.Sessions[i].Reason = cut(r.Reason)
 	}
 	switch {
 	case s.Runner == "" || s.Instance == "" || s.Name == "":
@@ -167,6 +172,14 @@ func check(s *api.Sync) error {
 		return fmt.Errorf("%w: a text has more than %d bytes", ErrInvalid, textMax)
 	}
 	return nil
+}
+
+// cut shortens a text to textMax bytes.
+func cut(s string) string {
+	if len(s) <= textMax {
+		return s
+	}
+	return strings.ToValidUTF8(s[:textMax-len("…")], "") + "…"
 }
 
 // union returns the labels of a and b, sorted, each once.

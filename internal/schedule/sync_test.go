@@ -331,7 +331,7 @@ func TestReportsAreBounded(t *testing.T) {
 			"negative wait":    func(s *api.Sync) { s.WaitMS = -1 },
 			"long name":        func(s *api.Sync) { s.Name = string(make([]byte, textMax+1)) },
 			"many labels":      func(s *api.Sync) { s.Labels = make([]string, listMax+1) },
-			"long reason":      func(s *api.Sync) { s.Sessions = []api.SessionReport{{Reason: string(make([]byte, textMax+1))}} },
+			"many sessions":    func(s *api.Sync) { s.Sessions = make([]api.SessionReport, sessionsMax+1) },
 			"negative lostfor": func(s *api.Sync) { s.LostAfterMS = -1 },
 		} {
 			b := r.box("nas", 1)
