@@ -141,7 +141,10 @@ func (s *Server) audit(c *call, action, target, detail string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx()), 10*time.Second)
 	defer cancel()
 	e := api.AuditEntry{Time: s.now(), Actor: c.who(), Action: action, Target: target, Detail: detail, From: address(c.r)}
+	log := s.log.WithFields(map[string]any{"actor": e.Actor, "action": action, "target": target})
 	if err := s.store.Record(ctx, e); err != nil {
-		s.log.WithError(err).WithField("action", action).Error("audit entry lost")
+		log.WithError(err).Error("audit entry lost")
+		return
 	}
+	log.Info("recorded")
 }

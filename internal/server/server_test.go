@@ -198,6 +198,22 @@ func TestSync(t *testing.T) {
 	b.refused(api.CodeTooLarge, "POST", "/api/v1/runner/sync", b.device, `{"runner":"`+strings.Repeat("r", api.SyncMax))
 }
 
+func TestFirstSyncIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	made := b.issue(store.DeviceToken, "", "other")
+	first := report
+	first.Runner, first.WaitMS = "r2", 0
+	for range 2 {
+		b.do(200, "POST", "/api/v1/runner/sync", made.Secret, first, nil)
+	}
+	var log api.Audit
+	b.do(200, "GET", "/api/v1/audit", b.person, nil, &log)
+	if len(log.Entries) != 1 || log.Entries[0].Action != "runner.connect" || log.Entries[0].Actor != "device other" {
+		t.Errorf("%+v", log)
+	}
+}
+
 func TestAnnounce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -21,6 +21,9 @@ func (s *Server) sync(c *call) error {
 	}
 	defer release()
 	answer, err := s.dispatch.Sync(ctx, c.by, report)
+	if err == nil && c.by.Runner == "" { // the first with this token
+		s.audit(c, "runner.connect", report.Runner, report.Name)
+	}
 	if cause := context.Cause(ctx); errors.Is(cause, errRevoked) || errors.Is(cause, errStopping) {
 		return cause
 	}
