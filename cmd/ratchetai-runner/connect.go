@@ -70,12 +70,11 @@ func (a *app) connect(ctx context.Context, f connectFlags) error {
 		return err
 	}
 	defer closing()
-	return a.driveDaemon(ctx, d, f.onDrain, nil)
+	return a.driveDaemon(ctx, d, f.onDrain)
 }
 
-// driveDaemon runs d until it ends, and lets signals end it: ever more so. alive is what
-// systemd hears of, if anything.
-func (a *app) driveDaemon(ctx context.Context, d *connect.Daemon, onDrain string, alive func(context.Context) error) error {
+// driveDaemon runs d until it ends, and lets signals end it: ever more so.
+func (a *app) driveDaemon(ctx context.Context, d *connect.Daemon, onDrain string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	signals := make(chan os.Signal, 4) // more than a person sends in a moment
@@ -83,7 +82,6 @@ func (a *app) driveDaemon(ctx context.Context, d *connect.Daemon, onDrain string
 	defer signal.Stop(signals)
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
-	a.ready(ctx, alive)
 	for n := 1; ; n++ {
 		select {
 		case err := <-ended:
@@ -92,7 +90,6 @@ func (a *app) driveDaemon(ctx context.Context, d *connect.Daemon, onDrain string
 		}
 		switch n {
 		case 1:
-			a.notify("STOPPING=1")
 			a.say("draining: no new sessions; ends when those that run have ended (again: end them)")
 			d.Drain(onDrain == "hand-back")
 		case 2:

@@ -3,60 +3,38 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
 )
 
-// notify tells systemd what this service does, where systemd has asked to be told:
-// READY=1, STOPPING=1, WATCHDOG=1 (sd_notify(3)).
-func (a *app) notify(state string) {
-	address := a.getenv("NOTIFY_SOCKET")
-	if address == "" {
-		return
-	}
-	c, err := net.Dial("unixgram", address) // a leading @ is the abstract namespace, as systemd means it
-	if err == nil {
-		defer c.Close()
-		_, err = c.Write([]byte(state))
-	}
-	if err != nil {
-		a.log.WithError(err).Debug("systemd could not be told " + state)
-	}
-}
-
-// ready tells systemd that the service works, and until ctx ends that it still does: it is
-// killed and started again when alive fails for as long as its WatchdogSec. alive has half
-// of that time; nil is always well.
-func (a *app) ready(ctx context.Context, alive func(context.Context) error) {
-	a.notify("READY=1")
-	us, err := strconv.ParseInt(a.getenv("WATCHDOG_USEC"), 10, 64)
+// watch tells systemd that the control plane works, and until ctx ends that it still does:
+// it is killed and started again when its database does not answer for as long as the
+// watchdog waits, microseconds as WATCHDOG_USEC has them. What runners do they tell
+// themselves.
+func (cp *controlPlane) watch(ctx context.Context, tell func(string), watchdog string) {
+	tell("READY=1")
+	defer tell("STOPPING=1")
+	us, err := strconv.ParseInt(watchdog, 10, 64)
 	if err != nil || us <= 0 {
+		<-ctx.Done()
 		return
 	}
 	every := time.Duration(us) * time.Microsecond / 2
-	go func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-			if alive != nil {
-				look, cancel := context.WithTimeout(ctx, every)
-				err := alive(look)
-				cancel()
-				if err != nil {
-					a.log.WithError(err).Warn("not well")
-					continue
-				}
-			}
-			a.notify("WATCHDOG=1")
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
 		}
-	}()
+		look, cancel := context.WithTimeout(ctx, every)
+		if cp.alive(look) == nil {
+			tell("WATCHDOG=1")
+		}
+		cancel()
+	}
 }
 
 // alive asks the control plane whether it can do its work.

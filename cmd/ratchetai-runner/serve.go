@@ -65,7 +65,9 @@ made; --admin-name and --admin-password-file make the owner without one, or chan
 			if link != "" {
 				fmt.Fprintf(a.Out, "make its owner, once: %s%s\n", strings.TrimRight(cp.URL.String(), "/"), link)
 			}
-			a.ready(ctx, cp.alive)
+			if tell := a.notify(); tell != nil {
+				go cp.watch(ctx, tell, a.getenv("WATCHDOG_USEC"))
+			}
 			return cp.Wait()
 		},
 	}

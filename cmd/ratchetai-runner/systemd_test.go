@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,49 +43,46 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// TestNotify is systemd's side: it hears that the service is ready, and that it works
-// as long as it does.
-func TestNotify(t *testing.T) {
+// TestWatch hears what systemd hears of a control plane.
+func TestWatch(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "notify") // a socket's path is short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s")
-	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	hear := func() string {
-		buf := make([]byte, 64)
-		if err := l.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		n, err := l.Read(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(buf[:n])
-	}
-	env := map[string]string{"NOTIFY_SOCKET": socket, "WATCHDOG_USEC": "20000"}
-	a := &app{log: logrus.New(), lookup: func(k string) (string, bool) { v, ok := env[k]; return v, ok }}
-	a.log.SetLevel(logrus.ErrorLevel)
-	var asked, ill atomic.Int32
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	a.ready(ctx, func(context.Context) error {
-		if asked.Add(1) < 3 {
-			ill.Add(1)
-			return errors.New("ill")
-		}
-		return nil
-	})
-	if got := hear(); got != "READY=1" {
-		t.Errorf("first %q", got)
+	cp, err := startControlPlane(ctx, controlPlaneConfig{Listen: "127.0.0.1:0", Data: t.TempDir(), Log: logrus.New()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := hear(); got != "WATCHDOG=1" || ill.Load() != 2 {
-		t.Errorf("then %q after %d failures", got, ill.Load())
+	heard := make(chan string, 100)
+	watched, end := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		cp.watch(watched, func(state string) { heard <- state }, "20000")
+	}()
+	for i, want := range []string{"READY=1", "WATCHDOG=1"} {
+		select {
+		case got := <-heard:
+			if got != want {
+				t.Errorf("%d: %q", i, got)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing is heard")
+		}
+	}
+	end()
+	<-done
+	last := ""
+	for len(heard) > 0 {
+		last = <-heard
+	}
+	if last != "STOPPING=1" {
+		t.Errorf("last %q", last)
+	}
+	cp.Stop()
+	if err := cp.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := cp.alive(t.Context()); err == nil { // its database is closed
+		t.Error("alive without a database")
 	}
 }

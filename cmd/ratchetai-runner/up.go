@@ -83,7 +83,7 @@ func (a *app) upRunner(ctx context.Context, cp *controlPlane, dir string, f conn
 	if err := a.greet(ctx, cp, d.Workspaces); err != nil {
 		return err
 	}
-	return a.driveDaemon(ctx, d, f.onDrain, cp.alive)
+	return a.driveDaemon(ctx, d, f.onDrain)
 }
 
 // greet says where everything is and what to type next.
