@@ -20,21 +20,23 @@ const (
 	drainedMax = 30 * time.Second
 )
 
+// line is the connection to the control plane, as serve sees it.
+type line struct {
+	pauses
+	up    bool
+	away  time.Time     // since when the control plane is away, or none
+	pause time.Duration // after an answer that should have changed something
+}
+
 // serve polls until there is nothing left to do.
 func (d *Daemon) serve(ctx context.Context) error {
-	p := newPauses()
-	pause := pauseMin
-	connected := false
-	var away time.Time // since when the control plane is away, or none
-	for {
-		if ctx.Err() != nil {
-			return nil
-		}
+	l := &line{pauses: newPauses(), pause: pauseMin}
+	for ctx.Err() == nil {
 		draining, _, refused := d.standing()
 		switch {
 		case refused != nil:
 			return d.endRefused(ctx, refused)
-		case draining && d.drained(away):
+		case draining && d.drained(l.away):
 			return nil
 		}
 		d.notify("WATCHDOG=1") // an away control plane is no reason to be restarted
@@ -42,38 +44,52 @@ func (d *Daemon) serve(ctx context.Context) error {
 		answer, err := d.poll(ctx)
 		switch {
 		case errors.Is(err, errChanged):
-			pause = pauseMin
-		case err != nil && d.fatal(err):
-		case err != nil && ctx.Err() != nil:
-		case err != nil:
-			if away.IsZero() {
-				away = time.Now()
-				d.Say("the control plane is away: " + err.Error())
-				d.Log.WithError(err).Debug("sync")
-			}
-			connected = false
-			d.answers(false)
-			sleep(ctx, p.soon(err), nil)
-		default:
-			if !connected && !d.single {
-				d.sayConnected(away)
-			}
-			if !connected {
-				d.kick()
-			}
-			connected, away = true, time.Time{}
-			d.answers(true)
-			p.reset()
-			if !d.apply(ctx, answer) {
-				if pause = pauseMin; time.Since(asked) < d.Interval {
-					sleep(ctx, d.Interval-time.Since(asked), d.changed)
-					d.change()
-				}
-				continue
-			}
-			sleep(ctx, pause, d.changed)
-			pause = min(2*pause, pauseMax)
+			l.pause = pauseMin
+		case err == nil:
+			d.heard(l)
+			d.follow(ctx, l, answer, asked)
+		case !d.fatal(err) && ctx.Err() == nil:
+			d.missed(l, err)
+			sleep(ctx, l.soon(err), d.changed)
 		}
+	}
+	return nil
+}
+
+// heard notes that the control plane answers.
+func (d *Daemon) heard(l *line) {
+	if !l.up && !d.single {
+		d.sayConnected(l.away)
+	}
+	if !l.up {
+		d.kick()
+	}
+	l.up, l.away = true, time.Time{}
+	l.reset()
+	d.answers(true)
+}
+
+// missed notes that it does not.
+func (d *Daemon) missed(l *line, err error) {
+	if l.away.IsZero() {
+		l.away = time.Now()
+		d.Say("the control plane is away: " + err.Error())
+	}
+	l.up = false
+	d.answers(false)
+}
+
+// follow does what an answer says, and waits for the time of the next poll.
+func (d *Daemon) follow(ctx context.Context, l *line, answer api.SyncAnswer, asked time.Time) {
+	switch {
+	case d.apply(ctx, answer):
+		sleep(ctx, l.pause, d.changed)
+		l.pause = min(2*l.pause, pauseMax)
+	case time.Since(asked) < d.Interval:
+		l.pause = pauseMin
+		sleep(ctx, d.Interval-time.Since(asked), d.changed)
+	default:
+		l.pause = pauseMin
 	}
 }
 
@@ -213,10 +229,13 @@ func (d *Daemon) take(ctx context.Context, offer api.Lease) {
 func (d *Daemon) fatal(err error) bool {
 	switch refusal(err) {
 	case api.CodeUnauthorized, api.CodeForbidden, api.CodeSuperseded:
-		d.refuse(err)
-		return true
+	default:
+		if !errors.Is(err, api.ErrPlain) {
+			return false
+		}
 	}
-	return false
+	d.refuse(err)
+	return true
 }
 
 // endRefused waits for the sessions' ends; their events stay on this machine.

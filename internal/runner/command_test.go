@@ -182,6 +182,9 @@ func TestReservedIDs(t *testing.T) {
 	if got, err := b.Store.Reserved(); err != nil || len(got) != 1 || got[0] != id {
 		t.Errorf("reserved %v, %v", got, err)
 	}
+	if err := b.Store.Remove(id); err == nil {
+		t.Error("a session was removed of which the control plane does not have all")
+	}
 	if all, err := b.Store.List(); err != nil || len(all) > 0 {
 		t.Errorf("listed %v, %v", all, err)
 	}

@@ -349,6 +349,10 @@ func (s *Store) Remove(id string) error {
 		return err
 	}
 	defer held.release()
+	if s.reserved(id) {
+		return fmt.Errorf("session %s is not removed: its control plane does not have all of it yet, and the next connect uploads the rest; "+
+			"remove %s to give that up", id, filepath.Join(s.dir(id), LeaseFile))
+	}
 	err = s.release(id)
 	if _, holds := readHold(filepath.Join(s.dir(id), holdFile)); holds && err == nil {
 		err = errors.New("another session works in its workspace; try again when that has ended")
