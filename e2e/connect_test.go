@@ -178,3 +178,71 @@ func TestRunReportsLater(t *testing.T) {
 		b.finish(later).want(t, 0)
 	})
 }
+
+// TestConnectSignals: the first signal lets sessions end, a second ends them, a third does not
+// wait for that: the next daemon brings them to their end.
+func TestConnectSignals(t *testing.T) {
+	t.Parallel()
+	for signals, want := range map[int]struct{ sessions, code int }{1: {1, 0}, 2: {2, 0}, 3: {2, 4}} {
+		t.Run(fmt.Sprint(signals), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, agent.Claude, modelapi.Shell("sleep 5"), modelapi.Text("done"), modelapi.Text("done again"))
+			p := b.controlPlane()
+			c := p.connect()
+			added := p.add(task.Spec{})
+			b.await(func(e journal.Entry) bool { return e.Type == string(event.TypeToolStarted) })
+			for range signals {
+				c.signal(syscall.SIGTERM)
+				time.Sleep(100 * time.Millisecond)
+			}
+			late := p.add(task.Spec{})
+			if r := b.finish(c); r.code != want.code {
+				t.Errorf("exit code %d: %s", r.code, r.stderr)
+			}
+			if d, err := p.person.Task(t.Context(), late.ID); err != nil || d.State != task.Queued || d.Why == "" {
+				t.Errorf("a task for a runner that ends is %s (%s), %v", d.State, d.Why, err)
+			}
+			next := p.connect()
+			d := p.finished(added.ID)
+			if d.Outcome != event.Succeeded || len(d.Sessions) != want.sessions {
+				t.Errorf("ended %+v", d)
+			}
+			p.finished(late.ID)
+			for _, s := range d.Sessions {
+				p.same(s.ID)
+			}
+			next.signal(syscall.SIGTERM)
+			b.finish(next).want(t, 0)
+		})
+	}
+}
+
+// TestRevokedDevice: a daemon whose token ends lets its session end, keeps it, and says what to
+// do; with a new token the next one uploads it.
+func TestRevokedDevice(t *testing.T) {
+	t.Parallel()
+	b := setup(t, agent.Claude, modelapi.Shell("sleep 3"), modelapi.Text("done"))
+	p := b.controlPlane()
+	c := p.connect()
+	added := p.add(task.Spec{})
+	b.await(func(e journal.Entry) bool { return e.Type == string(event.TypeToolStarted) })
+	if err := p.person.RevokeToken(t.Context(), api.Devices, p.deviceID); err != nil {
+		t.Fatal(err)
+	}
+	r := b.finish(c)
+	if r.code != 3 || !strings.Contains(r.stderr, "device add") {
+		t.Errorf("exit code %d: %s", r.code, r.stderr)
+	}
+	made, err := p.person.AddToken(t.Context(), api.Devices, api.NewToken{Name: "nas again"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.device = made.Secret
+	next := p.connect()
+	if d := p.finished(added.ID); d.Outcome != event.Succeeded || len(d.Sessions) != 1 {
+		t.Errorf("ended %+v", d)
+	}
+	p.same(b.session())
+	next.signal(syscall.SIGTERM)
+	b.finish(next).want(t, 0)
+}

@@ -137,16 +137,30 @@ func (a *app) newDaemon(f connectFlags) (d *connect.Daemon, closing func(), err 
 			return nil, nil, usageError{fmt.Errorf("workspace %s: %w", w.Name, err)}
 		}
 	}
+	d, err = connect.New(a.daemonConfig(f, client, store, engine, workspaces))
+	var shown func()
+	if err == nil {
+		shown, err = a.serveStatus(d, f.status)
+	}
+	if err != nil {
+		engine.Close()
+		return nil, nil, err
+	}
+	return d, func() { shown(); client.Close(); engine.Close() }, nil
+}
+
+// daemonConfig is what the flags say.
+func (a *app) daemonConfig(f connectFlags, client *api.Client, store *runner.Store, engine *sandbox.Docker, all []connect.Workspace) connect.Config {
 	name, _ := os.Hostname()
 	byName := map[string]string{}
-	for _, w := range workspaces {
+	for _, w := range all {
 		byName[w.Name] = w.Dir
 	}
-	d, err = connect.New(connect.Config{
+	return connect.Config{
 		Client: client, Runner: a.runner(store, engine), Log: a.log, Say: a.say, Notify: a.notify(),
 		Name: cmp.Or(f.name, name, "runner"), Version: version, Labels: f.labels,
 		Capacity: cmp.Or(f.capacity, capacity()), Interval: time.Duration(f.interval) * time.Millisecond,
-		OrphanAfter: f.owner.orphanAfter, Workspaces: workspaces,
+		OrphanAfter: f.owner.orphanAfter, Workspaces: all,
 		Task: func(workspace string, kind agent.Kind) (runner.Task, error) {
 			return a.ownersTask(f, byName[workspace], kind)
 		},
@@ -157,16 +171,7 @@ func (a *app) newDaemon(f connectFlags) (d *connect.Daemon, closing func(), err 
 			agent.Claude: cmp.Or(a.getenv("RATCHETAI_CLAUDE_VERSION"), images.Claude().Version),
 			agent.Codex:  cmp.Or(a.getenv("RATCHETAI_CODEX_VERSION"), images.Codex().Version),
 		},
-	})
-	var shown func()
-	if err == nil {
-		shown, err = a.serveStatus(d, f.status)
 	}
-	if err != nil {
-		engine.Close()
-		return nil, nil, err
-	}
-	return d, func() { shown(); client.Close(); engine.Close() }, nil
 }
 
 // planeClient is for the control plane that the flags or the environment name.

@@ -53,9 +53,9 @@ func (f *connectFlags) addOwner(c *cobra.Command) {
 	flags.DurationVar(&o.timeout, "timeout", runner.DefaultTimeout, "end a session after this time; tasks can ask for less")
 	o.bounds.add(flags)
 	flags.DurationVar(&o.orphanAfter, "orphan-after", connect.DefaultOrphanAfter, "end an agent when this program was not there for this time")
-	flags.StringVar(&f.hooks.Before, "hook-before", "", "shell command to run on this machine, in the workspace, before each session, which ends as errored if it fails; RATCHET_SESSION, _TASK, _TITLE, _WORKSPACE, _WORKSPACE_DIR tell it more")
-	flags.StringVar(&f.hooks.After, "hook-after", "", "likewise after each session, with RATCHET_OUTCOME")
-	flags.DurationVar(&f.hooks.Timeout, "hook-timeout", connect.DefaultHookTimeout, "end a hook after this time")
+	flags.StringVar(&f.hooks.HookBefore, "hook-before", "", "shell command to run on this machine, in the workspace, before each session, which ends as errored if it fails; RATCHET_SESSION, _TASK, _TITLE, _WORKSPACE, _WORKSPACE_DIR tell it more")
+	flags.StringVar(&f.hooks.HookAfter, "hook-after", "", "likewise after each session, with RATCHET_OUTCOME")
+	flags.DurationVar(&f.hooks.HookTimeout, "hook-timeout", connect.DefaultHookTimeout, "end a hook after this time")
 	flags.StringVar(&f.status, "status", "", "address, such as :7718 for this machine only, at which to show /status, /metrics and /healthz")
 	flags.StringVar(&o.runtime, "runtime", "", "OCI runtime of the engine, such as runsc (default: the engine's)")
 	_ = c.RegisterFlagCompletionFunc("permissions", cobra.FixedCompletions([]string{"allow", "ask", "rules"}, cobra.ShellCompDirectiveNoFileComp))
@@ -71,7 +71,7 @@ func (f *connectFlags) check() error {
 	if f.capacity < 0 || f.interval < 0 {
 		problems = append(problems, errors.New("--capacity, --interval: less than 0"))
 	}
-	return errors.Join(append(problems, f.owner.image.check(), positive("--timeout", f.owner.timeout), positive("--orphan-after", f.owner.orphanAfter), positive("--hook-timeout", f.hooks.Timeout))...)
+	return errors.Join(append(problems, f.owner.image.check(), positive("--timeout", f.owner.timeout), positive("--orphan-after", f.owner.orphanAfter), positive("--hook-timeout", f.hooks.HookTimeout))...)
 }
 
 // ownersTask is what a session of kind in dir gets at most. It is made anew for each one:

@@ -71,6 +71,6 @@ type Bounds struct {
 
 // Hooks are programs of the owner's around each session, run by a shell on this machine.
 type Hooks struct {
-	Before, After string
-	Timeout       time.Duration // of each
+	HookBefore, HookAfter string
+	HookTimeout           time.Duration // of each
 }

@@ -423,9 +423,9 @@ func TestHooks(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, hello)
 	l.config = func(c *Config) {
-		c.Hooks = Hooks{Timeout: 20 * time.Second,
-			Before: `echo "for $RATCHET_TITLE in $RATCHET_WORKSPACE"; test "$RATCHET_TITLE" != refused || { echo no; exit 3; }; pwd >before`,
-			After:  `echo $RATCHET_SESSION $RATCHET_OUTCOME >>after`,
+		c.Hooks = Hooks{HookTimeout: 20 * time.Second,
+			HookBefore: `echo "for $RATCHET_TITLE in $RATCHET_WORKSPACE"; test "$RATCHET_TITLE" != refused || { echo no; exit 3; }; pwd >before`,
+			HookAfter:  `echo $RATCHET_SESSION $RATCHET_OUTCOME >>after`,
 		}
 	}
 	d := l.start()

@@ -13,8 +13,10 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
+	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
+	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
 
 // Daemon is one connection of a runner to a control plane. Its methods are safe for
@@ -64,21 +66,40 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.resume(ctx); err != nil {
 		return err
 	}
-	swept := make(chan struct{}) // closed when what dead runners left has been ended
-	go func() {
-		defer close(swept)
-		if _, err := d.Runner.Sweep(ctx); err != nil && ctx.Err() == nil {
-			d.Log.WithError(err).Debug("what dead runners left behind could not all be ended")
-		}
-	}()
+	aside, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d.running.Go(func() { d.sweep(aside) })
+	d.running.Go(func() { d.warm(aside) })
 	d.notify("READY=1")
 	err = d.serve(ctx)
 	d.notify("STOPPING=1")
-	if ctx.Err() == nil {
-		<-swept
-	}
+	cancel()
 	d.running.Wait()
 	return err
+}
+
+// sweep ends what dead runners left behind.
+func (d *Daemon) sweep(ctx context.Context) {
+	if _, err := d.Runner.Sweep(ctx); err != nil && ctx.Err() == nil {
+		d.Log.WithError(err).Debug("what dead runners left behind could not all be ended")
+	}
+}
+
+// warm makes the image of sessions before the first one waits for it.
+func (d *Daemon) warm(ctx context.Context) {
+	for _, a := range d.agents() {
+		if a.Login != loginReady {
+			continue
+		}
+		t, err := d.Task(d.Workspaces[0].Name, agent.Kind(a.Kind))
+		t.Kind = agent.Kind(a.Kind)
+		if err == nil {
+			err = d.Image(ctx, &t)
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, sandbox.ErrUnavailable) {
+			d.Say("sessions of " + a.Kind + " cannot start yet: " + err.Error())
+		}
+	}
 }
 
 // lockState makes sure that one daemon has the state directory.

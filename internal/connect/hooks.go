@@ -28,10 +28,10 @@ const (
 // before runs the hook before the session, in its workspace. What it prints becomes part
 // of the session.
 func (w *work) before(ctx context.Context, dir string) ([]event.Notice, error) {
-	if w.d.Before == "" {
+	if w.d.HookBefore == "" {
 		return nil, nil
 	}
-	out, err := w.hook(ctx, w.d.Before, dir, "")
+	out, err := w.hook(ctx, w.d.HookBefore, dir, "")
 	var notes []event.Notice
 	if out != "" {
 		notes = append(notes, event.Notice{Kind: "info", Text: "hook before: " + out})
@@ -45,10 +45,10 @@ func (w *work) before(ctx context.Context, dir string) ([]event.Notice, error) {
 // after runs the hook after the session, which has its end by then. A daemon that dies
 // before it is done runs it again.
 func (w *work) after(ctx context.Context, sum runner.Summary) {
-	if w.d.After == "" || sum.End == nil {
+	if w.d.HookAfter == "" || sum.End == nil {
 		return
 	}
-	out, err := w.hook(ctx, w.d.After, sum.Workspace, sum.End.Outcome)
+	out, err := w.hook(ctx, w.d.HookAfter, sum.Workspace, sum.End.Outcome)
 	log := w.d.Log.WithField("session", sum.ID)
 	if out != "" {
 		log.WithField("output", out).Info("hook after")
@@ -60,7 +60,7 @@ func (w *work) after(ctx context.Context, sum runner.Summary) {
 
 // hook runs the owner's command and returns the end of what it printed.
 func (w *work) hook(ctx context.Context, command, dir string, outcome event.Outcome) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, w.d.Hooks.Timeout, fmt.Errorf("no end within %s", w.d.Hooks.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, w.d.HookTimeout, fmt.Errorf("no end within %s", w.d.HookTimeout))
 	defer cancel()
 	l := w.snapshot()
 	c := exec.CommandContext(ctx, "/bin/sh", "-c", command)

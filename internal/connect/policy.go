@@ -32,9 +32,9 @@ func (c *Config) workspace(name string) (Workspace, error) {
 	return Workspace{}, decline("has no workspace %q", name)
 }
 
-// task makes a session's task of what somebody asked for. What the owner does not allow is
+// sessionTask makes a session's task of what somebody asked for. What the owner does not allow is
 // declined; what is not asked for is as the owner has it.
-func (c *Config) task(spec task.Spec) (runner.Task, error) {
+func (c *Config) sessionTask(spec task.Spec) (runner.Task, error) {
 	if err := spec.Check(); err != nil {
 		return runner.Task{}, declined{err}
 	}

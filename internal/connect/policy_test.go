@@ -49,24 +49,24 @@ func TestTasksAreDeclined(t *testing.T) {
 		"does not allow the image evil; does not allow the account no": {Image: "evil", Account: "no"},
 	} {
 		spec.Prompt = "x"
-		_, err := owner().task(spec)
+		_, err := owner().sessionTask(spec)
 		if no := new(declined); !errors.As(err, no) || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", spec, err, want)
 		}
 	}
-	if _, err := owner().task(task.Spec{}); err == nil {
+	if _, err := owner().sessionTask(task.Spec{}); err == nil {
 		t.Error("a task without a prompt is taken")
 	}
 }
 
 func TestTasksNarrow(t *testing.T) {
 	t.Parallel()
-	got, err := owner().task(task.Spec{Prompt: "x"})
+	got, err := owner().sessionTask(task.Spec{Prompt: "x"})
 	if err != nil || got.Workspace != "/shop" || got.Kind != agent.Claude || got.Account != "work" || got.From.Ref != "mine:1" ||
 		got.Timeout != time.Hour || got.Budget.Tokens != 1000 || !slices.Equal(got.Allow, []string{"packages", "*.example.com"}) || !got.Attended {
 		t.Errorf("the owner's: %+v, %v", got, err)
 	}
-	got, err = owner().task(task.Spec{
+	got, err = owner().sessionTask(task.Spec{
 		Prompt: "x", Workspace: "blog", Agent: "codex", Image: "ghcr.io/acme/tools:3", AllowHosts: []string{"a.example.com"}, Account: "spare",
 		Env: []string{"STAGE=test", "SECRET", "CI"}, TimeoutMS: 1000, MaxTokens: 10, MaxTurns: 3, Model: "gpt-5",
 	})
@@ -102,7 +102,7 @@ func TestPermissionsOnlyGetStricter(t *testing.T) {
 			t.Permissions = test.owner
 			return t, err
 		}
-		got, err := c.task(task.Spec{Prompt: "x", Permissions: test.asked})
+		got, err := c.sessionTask(task.Spec{Prompt: "x", Permissions: test.asked})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestPermissionsOnlyGetStricter(t *testing.T) {
 				t.Errorf("%s: %s %s is %s, want %s", name, call.Tool, call.Command, have, test.want[i])
 			}
 		}
-		_, err = c.task(task.Spec{Prompt: "x", Permissions: "allow"})
+		_, err = c.sessionTask(task.Spec{Prompt: "x", Permissions: "allow"})
 		if (err != nil) != (test.owner != nil) {
 			t.Errorf("%s: a task that wants no asking: %v", name, err)
 		}

@@ -12,7 +12,7 @@ import (
 // before that, and its journal says why. Else the error is errGivenBack, declined, or ctx's.
 func (w *work) start(ctx context.Context) (*runner.Session, error) {
 	l := w.snapshot()
-	t, err := w.d.Config.task(l.Task.Spec)
+	t, err := w.d.sessionTask(l.Task.Spec)
 	if err != nil {
 		return nil, err
 	}

@@ -198,7 +198,7 @@ func (d *Daemon) take(ctx context.Context, offer api.Lease) {
 		return
 	}
 	l := newLease(d.Client.URL(), offer)
-	_, err := d.Config.task(offer.Task.Spec)
+	_, err := d.sessionTask(offer.Task.Spec)
 	draining, _, _ := d.standing()
 	health, _ := d.look(ctx)
 	switch {

@@ -93,7 +93,8 @@ type Task struct {
 	RulesFile string
 }
 
-// Stopped, as the cause of a context that ends while Start works, is how the session ends.
+// Stopped is how a session ends that has not begun: the cause of the context's end while
+// Start works.
 type Stopped struct {
 	Outcome event.Outcome
 	Reason  string
