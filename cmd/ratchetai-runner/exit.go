@@ -115,10 +115,8 @@ func (a *app) hint(cmd *cobra.Command, err error) string {
 		return fmt.Sprintf("try: %s sessions ls", name)
 	case errors.As(err, &left):
 		return fmt.Sprintf("the agent may still work; when the engine is back: %s attach %s", name, short(left.session))
-	case errors.Is(err, connect.ErrRefused):
-		return "what the control plane does not have yet is kept: `device add` there makes a new token, and the next connect uploads the rest"
 	case errors.Is(err, connect.ErrInUse):
-		return "one connect or up serves a state directory; another needs its own RATCHETAI_STATE_DIR"
+		return "hint: one connect or up serves a state directory; another needs its own RATCHETAI_STATE_DIR"
 	case errors.Is(err, sandbox.ErrUnavailable):
 		if host := a.getenv("DOCKER_HOST"); host != "" {
 			return fmt.Sprintf("hint: DOCKER_HOST is %s; is an engine running there, and may this user use it?", host)

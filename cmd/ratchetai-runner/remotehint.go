@@ -29,7 +29,7 @@ func remoteHint(err error) string {
 	case errors.Is(err, errNotBegun):
 		return "hint: `" + name + " logs -f` waits for it"
 	case errors.Is(err, connect.ErrRefused):
-		return "hint: `" + name + " device add NAME` makes another token, for RATCHET_DEVICE_TOKEN"
+		return "hint: `" + name + " device add NAME` makes another token, for RATCHET_DEVICE_TOKEN; what the control plane lacks is kept until then"
 	case errors.As(err, &refused):
 		return refusedHint(refused)
 	case errors.Is(err, api.ErrNoControlPlane):
