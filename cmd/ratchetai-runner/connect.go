@@ -53,8 +53,9 @@ Tasks name a workspace, which --cwd or --workspace define here, and never a path
 flags say what sessions get, and are bounds: a task that asks for more is declined.
 
 SIGTERM or Ctrl-C ends this program when its sessions have ended; a second time ends
-the sessions, whose tasks are then tried again; a third time ends at once, and the
-agents work on: the next connect takes them over, as it does after a crash.`,
+the sessions, whose tasks are then tried again; a third time does not wait for that.
+After a crash agents work on, and the next connect takes them over.
+docs/CONNECT.md says more.`,
 		Example: `  RATCHET_DEVICE_TOKEN=rt_… ratchetai-runner connect --url https://plane.example.org --workspace shop=~/shop`,
 		Args:    only(0, 0, ""),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.connect(cmd.Context(), f) },
@@ -93,7 +94,7 @@ func (a *app) driveDaemon(ctx context.Context, d *connect.Daemon, onDrain string
 			a.say("draining: no new sessions; ends when those that run have ended (again: end them)")
 			d.Drain(onDrain == "hand-back")
 		case 2:
-			a.say("ending the sessions (again: leave them to the next connect)")
+			a.say("ending the sessions (again: do not wait for that)")
 			d.Stop()
 		case 3:
 			cancel()
