@@ -84,6 +84,9 @@ func (d *Dispatcher) answerOffer(a *api.SyncAnswer, h *held, now time.Time) {
 		a.Stop = append(a.Stop, api.Stop{Session: h.Session, Outcome: h.Stopping, Reason: h.Reason})
 		return
 	}
+	if now.After(h.expires) {
+		return // the next tick takes it back
+	}
 	h.told = true
 	a.Leases = append(a.Leases, api.Lease{
 		Session: h.Session, Token: h.Token, Attempt: h.Attempt, Task: h.Task,

@@ -130,8 +130,14 @@ func (d *Dispatcher) stop(ctx context.Context, h *held, outcome event.Outcome, r
 	}
 }
 
-// stopMoving is stop for who moves the task already.
+// stopMoving is stop for who moves the task already. Who wanted it first is right.
 func (d *Dispatcher) stopMoving(ctx context.Context, h *held, outcome event.Outcome, reason string) error {
+	d.mu.Lock()
+	stopping := h.Stopping != ""
+	d.mu.Unlock()
+	if stopping {
+		return nil
+	}
 	if err := d.store.StopSession(context.WithoutCancel(ctx), h.Session, outcome, reason); err != nil {
 		return err
 	}

@@ -296,6 +296,12 @@ func TestDeadline(t *testing.T) {
 			t.Fatalf("after %v: %+v", d, a)
 		}
 		r.want(queued, task.Finished, event.TimedOut)
+		if _, err := r.Cancel(t.Context(), running, "alice"); err != nil { // too late
+			t.Fatal(err)
+		}
+		if a = b.hello(); a.Stop[0].Outcome != event.TimedOut {
+			t.Fatalf("answer %+v", a)
+		}
 		if err := b.finish(s, event.TimedOut); err != nil {
 			t.Fatal(err)
 		}

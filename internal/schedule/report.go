@@ -135,14 +135,19 @@ func (d *Dispatcher) giveBack(ctx context.Context, h *held, p *poll, s api.Sessi
 	if stopping != "" {
 		end = task.End{State: task.Finished, Outcome: stopping}
 	}
-	if err := d.store.MoveSession(ctx, h.Session, h.Token, to, s.Reason, now); err != nil {
+	err := d.store.MoveSession(ctx, h.Session, h.Token, to, s.Reason, now)
+	taken := errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrNotFound)
+	if err != nil && !taken {
 		d.log.WithError(err).WithField("session", h.Session).Error("a session's report cannot be stored")
-		return nil
+		return nil // it comes again
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p.done = append(p.done, h.Session)
 	d.detach(h)
+	if taken {
+		return nil
+	}
 	why := refusal{reason: s.Reason}
 	if s.State == task.Returned {
 		why.until = now.Add(returnedPause)

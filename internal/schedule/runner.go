@@ -88,6 +88,16 @@ func (r *runner) used() int {
 	return n
 }
 
+// working is how many sessions it is at, also those that it started by itself.
+func (r *runner) working() (n int) {
+	for _, h := range r.held {
+		if !h.over && h.State != task.Offered {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *runner) free() int { return r.Capacity - r.used() }
 
 // find returns the workspace of a name; the empty name is the default one.

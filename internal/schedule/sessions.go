@@ -36,7 +36,6 @@ func (d *Dispatcher) Announce(ctx context.Context, device store.Caller, a api.An
 // introduce binds the device token to a runner that has not connected yet.
 func (d *Dispatcher) introduce(ctx context.Context, device store.Caller, a *api.Announce) error {
 	r := d.meet(a.Runner)
-	r.syncing.Lock()
 	defer r.syncing.Unlock()
 	d.mu.Lock()
 	next := r.Runner

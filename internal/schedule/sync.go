@@ -39,14 +39,13 @@ func (d *Dispatcher) Sync(ctx context.Context, device store.Caller, r api.Sync) 
 	if err != nil {
 		return api.SyncAnswer{}, err
 	}
-	return d.hold(ctx, at, p, min(time.Duration(r.WaitMS)*time.Millisecond, api.WaitMax))
+	return d.hold(ctx, at, p, time.Duration(min(r.WaitMS, api.WaitMax.Milliseconds()))*time.Millisecond)
 }
 
 // takeIn makes the memory and the store say what the report says, and gives the runner
 // what it has room for. The poll that it returns is the runner's.
 func (d *Dispatcher) takeIn(ctx context.Context, device store.Caller, s *api.Sync) (*runner, *poll, error) {
 	r := d.meet(s.Runner)
-	r.syncing.Lock()
 	defer r.syncing.Unlock()
 	if err := d.register(ctx, r, device, s); err != nil {
 		return nil, nil, err
@@ -64,11 +63,21 @@ func (d *Dispatcher) takeIn(ctx context.Context, device store.Caller, s *api.Syn
 	return r, p, nil
 }
 
-// meet returns the runner of an id.
+// meet returns the runner of an id, with syncing locked.
 func (d *Dispatcher) meet(id string) *runner {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.known(id)
+	for {
+		d.mu.Lock()
+		r := d.known(id)
+		d.mu.Unlock()
+		r.syncing.Lock()
+		d.mu.Lock()
+		current := d.runners[id] == r
+		d.mu.Unlock()
+		if current {
+			return r
+		}
+		r.syncing.Unlock() // it was forgotten meanwhile
+	}
 }
 
 // register decides whether the sender is the runner, and takes in what it says of itself.
@@ -84,7 +93,6 @@ func (d *Dispatcher) register(ctx context.Context, r *runner, device store.Calle
 	if slices.Contains(r.superseded, s.Instance) {
 		return ErrSuperseded
 	}
-	next.Running = r.Running
 	if !same(&r.Runner, &next) || now.Sub(r.saved) >= saveEvery {
 		d.mu.Unlock()
 		err := d.store.SaveRunner(context.WithoutCancel(ctx), next)

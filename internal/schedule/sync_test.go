@@ -11,6 +11,7 @@ import (
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
+	"github.com/sprawlto/ratchetai-runner/internal/store"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
@@ -247,6 +248,38 @@ func TestDeviceTokenIsBoundToOneRunner(t *testing.T) {
 			t.Fatalf("runners %+v", all)
 		}
 		b.hello() // is the runner still
+	})
+}
+
+func TestRemovedRunner(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		b := r.box("nas", 1)
+		r.add()
+		s := b.take(task.Active)
+		if err := r.Remove(t.Context(), b.Runner); !errors.Is(err, store.ErrConflict) {
+			t.Fatalf("a runner that works: %v", err)
+		}
+		if err := b.finish(s, event.Succeeded); err != nil {
+			t.Fatal(err)
+		}
+		b.Sessions = nil
+		poll := b.poll()
+		if err := r.Remove(t.Context(), b.Runner); err != nil {
+			t.Fatal(err)
+		}
+		<-poll // is over
+		if all, _ := r.Runners(t.Context()); len(all) != 0 {
+			t.Fatalf("runners %+v", all)
+		}
+		if err := r.Remove(t.Context(), b.Runner); !errors.Is(err, store.ErrNotFound) {
+			t.Fatal(err)
+		}
+		r.restart()
+		b.hello() // its token was not revoked
+		r.restart()
+		if all, _ := r.Runners(t.Context()); len(all) != 1 || all[0].Connected {
+			t.Fatalf("runners %+v", all)
+		}
 	})
 }
 
