@@ -106,10 +106,7 @@ func FuzzBodies(f *testing.F) {
 		c := func() *call {
 			return &call{w: httptest.NewRecorder(), r: httptest.NewRequest("POST", "/", io.NopCloser(bytes.NewReader(data)))}
 		}
-		got, err := readSync(c())
-		if err == nil && (got.Runner == "" || got.WaitMS > api.WaitMax.Milliseconds()) {
-			t.Errorf("%+v", got)
-		}
+		_, err := readSync(c())
 		var n api.NewCommand
 		err2 := c().decode(&n, bodyMax)
 		if err2 == nil {

@@ -191,8 +191,8 @@ func TestSync(t *testing.T) {
 	if r := <-b.dispatch.synced; len(a.Stop) != 1 || r.Runner != "r1" {
 		t.Errorf("%+v of %+v", a, r)
 	}
-	for _, body := range []string{`{}`, `{"runner":"r1"}`, `[`, `{"runner":"r1","instance":"i","name":"n","capacity":-1}`,
-		`{"runner":"r1","instance":"i","name":"n","sessions":[{}]}`, `{"runner":"r1","instance":"i","name":"a\u0000b"}`} {
+	for _, body := range []string{`{}`, `[`, `{"runner":7,"protocol":1}`, `{"runner":"r1","instance":"i","name":"n","protocol":0}`,
+		`{"runner":"r1","instance":"i","name":"a\u0000b","protocol":1}`} {
 		b.refused(api.CodeInvalid, "POST", "/api/v1/runner/sync", b.device, body)
 	}
 	b.refused(api.CodeTooLarge, "POST", "/api/v1/runner/sync", b.device, `{"runner":"`+strings.Repeat("r", api.SyncMax))

@@ -34,44 +34,19 @@ func (s *Server) sync(c *call) error {
 	return nil
 }
 
-// readSync reads and checks a report; the request's body is not needed after it.
+// readSync reads a report; the request's body is not needed after it. The dispatcher
+// checks what it says.
 func readSync(c *call) (api.Sync, error) {
 	var r api.Sync
-	if err := c.decode(&r, api.SyncMax); err != nil {
-		return r, err
-	}
-	return r, checkSync(&r)
-}
-
-// The most that a runner can have of anything.
-const (
-	namesMax    = 200 // bytes of an id, a name, a version
-	entriesMax  = 1000
-	sessionsMax = 10_000
-)
-
-func checkSync(r *api.Sync) error {
+	err := c.decode(&r, api.SyncMax)
 	switch {
-	case r.Protocol != 0 && r.Protocol < api.Protocol:
-		return &api.Error{Code: api.CodeInvalid, Message: "this runner speaks an older protocol than this control plane", Hint: "update the runner"}
-	case r.Runner == "" || r.Instance == "" || r.Name == "":
-		return invalid("a report needs runner, instance and name")
+	case err != nil:
+	case r.Protocol < api.Protocol:
+		err = &api.Error{Code: api.CodeInvalid, Message: "this runner speaks an older protocol than this control plane", Hint: "update the runner"}
 	case !plain(r.Runner) || !plain(r.Instance) || !plain(r.Name) || !plain(r.Version):
-		return invalid("runner, instance, name or version is too long or no plain text")
-	case r.Capacity < 0 || r.WaitMS < 0 || r.LostAfterMS < 0:
-		return invalid("capacity, wait_ms or lost_after_ms is less than 0")
-	case len(r.Labels) > entriesMax || len(r.Workspaces) > entriesMax || len(r.Agents) > entriesMax || len(r.Health.Reasons) > entriesMax:
-		return invalid("a list of the report has more than 1000 entries")
-	case len(r.Sessions) > sessionsMax:
-		return invalid("the report has more than 10000 sessions")
+		err = invalid("runner, instance, name or version is too long or no plain text")
 	}
-	for _, one := range r.Sessions {
-		if one.ID == "" || !plain(one.ID) {
-			return invalid("a session of the report has no id")
-		}
-	}
-	r.WaitMS = min(r.WaitMS, api.WaitMax.Milliseconds())
-	return nil
+	return r, err
 }
 
 // announce takes in a session that a runner started by itself.

@@ -5,6 +5,9 @@ import (
 	"unicode/utf8"
 )
 
+// namesMax bounds an id or a name, in bytes.
+const namesMax = 200
+
 // plain reports that s can be an id or a name: short, UTF-8, on one line.
 func plain(s string) bool {
 	return len(s) <= namesMax && utf8.ValidString(s) &&

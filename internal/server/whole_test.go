@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -37,6 +38,10 @@ func TestOneTask(t *testing.T) {
 	defer runner.Close()
 	state := api.Sync{Runner: "r1", Instance: "i1", Seq: 1, Name: "nas", Version: "v", Protocol: api.Protocol, Capacity: 1, WaitMS: 30_000, LostAfterMS: 1000,
 		Workspaces: []api.Workspace{{Name: "shop", Default: true}}, Agents: []api.Agent{{Kind: "claude", Login: "ready"}}, Health: api.Health{Ready: true}}
+	var refused *api.Error
+	if _, err := runner.Sync(ctx, api.Sync{Runner: "r1", Instance: "i1", Name: "nas", Protocol: 1, Capacity: -1}); !errors.As(err, &refused) || refused.Code != api.CodeInvalid {
+		t.Errorf("a report that makes no sense: %v", err)
+	}
 	answers := make(chan api.SyncAnswer, 1)
 	poll := func() {
 		a, err := runner.Sync(ctx, state)
