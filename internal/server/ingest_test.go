@@ -7,10 +7,12 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/store"
 )
 
 func TestIngest(t *testing.T) {
@@ -153,4 +155,26 @@ func TestArtifacts(t *testing.T) {
 	b.refused(api.CodeInvalid, "PUT", "/api/v1/runner/sessions/"+s.id+"/artifacts/..%2fx", b.device, data, header("")...)
 	b.refused(api.CodeFenced, "PUT", path+"y", b.device, data, api.HeaderLease, "999", api.HeaderSHA256, hex.EncodeToString(sum[:]))
 	b.refused(api.CodeTooLarge, "PUT", path+"z", b.device, data, header("bytes 0-99/999999999999")...)
+}
+
+// A runner's token is good for its own sessions only.
+func TestOtherRunnersSessions(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := b.session()
+	other := b.issue(store.DeviceToken, "", "other")
+	upload := func(code api.Code) {
+		t.Helper()
+		b.refused(code, "POST", "/api/v1/runner/sessions/"+s.id+"/events", other.Secret, batch(s.id, 1, 1),
+			"Content-Type", "application/x-ndjson", api.HeaderLease, s.token, api.HeaderFirst, "1")
+		b.refused(code, "PUT", "/api/v1/runner/sessions/"+s.id+"/artifacts/raw-1", other.Secret, "x",
+			"Content-Type", "application/octet-stream", api.HeaderLease, s.token, api.HeaderSHA256, strings.Repeat("a", 64))
+		b.refused(api.CodeNotFound, "GET", "/api/v1/runner/sessions/"+s.id+"/artifacts/raw-1", other.Secret, nil)
+	}
+	upload(api.CodeNotFound) // a runner that never connected
+	if err := b.store.SaveRunner(t.Context(), api.Runner{ID: "r2", Name: "other", Device: other.ID, SeenAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	upload(api.CodeNotFound)
+	b.upload(s, 1, batch(s.id, 1, 1))
 }
