@@ -21,6 +21,9 @@ import (
 // larger window is refused.
 const zstdMax = 8 << 20
 
+// eventBytes is about what an event needs in memory besides its text.
+const eventBytes = 256
+
 // decoders are decompressors that are not in use: a new one costs a megabyte.
 type decoders struct{ pool sync.Pool }
 
@@ -65,11 +68,12 @@ func (s *Server) readBatch(c *call) (data []byte, release func(), err error) {
 			buf = append(make([]byte, 0, min(2*cap(buf), api.BatchMax+1)), buf...)
 		}
 		n, err := body.Read(buf[len(buf):cap(buf)])
+		use := n + eventBytes*bytes.Count(buf[len(buf):len(buf)+n], []byte("\n"))
 		buf = buf[:len(buf)+n]
-		if !s.uploads.take(n) {
+		if !s.uploads.take(use) {
 			return fail(&api.Error{Code: api.CodeTooMany, Message: "too many uploads at a time", RetryAfterMS: 1000})
 		}
-		taken += n
+		taken += use
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):

@@ -6,8 +6,8 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 )
 
-// uploadsMax bounds the bytes of all batches that are being read at a time: sixteen of the
-// largest, or thousands of ordinary ones.
+// uploadsMax bounds the bytes of all batches that are being read and stored at a time: about
+// eight of the largest, or thousands of ordinary ones.
 const uploadsMax = 16 * api.BatchMax
 
 // budget is memory that uploads share. It counts what has arrived, not what was

@@ -107,6 +107,8 @@ func TestTooManyUploads(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	b.s.uploads.give(uploadsMax - 10)
+	b.refused(api.CodeTooMany, "POST", "/api/v1/runner/sessions/"+s.id+"/events", b.device, strings.Repeat("\n", 1<<20),
+		"Content-Type", "application/x-ndjson", api.HeaderLease, s.token, api.HeaderFirst, "1") // each line costs more than its byte
 	b.upload(s, 1, batch(s.id, 1, 3))
 }
 
