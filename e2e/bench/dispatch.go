@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	dispatchTasks = 250
+	dispatchTasks = 200
 	dispatchEvery = 20 * time.Millisecond
 	dispatchP50   = 10 // ms
 	dispatchP99   = 50 // ms

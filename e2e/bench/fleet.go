@@ -16,7 +16,7 @@ const (
 	fleetRunners      = 200
 	fleetReaders      = 100
 	fleetEvery        = 200 * time.Millisecond // an event of each session
-	fleetTime         = 15 * time.Second
+	fleetTime         = 10 * time.Second
 	fleetCoreBudget   = 1.0 // half of two cores
 	fleetMemoryBudget = 300 // MB
 )

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	ingestTime   = 4 * time.Second
+	ingestTime   = 3 * time.Second
 	ingestBatch  = 100    // events
 	ingestBudget = 20_000 // events per second
 )

@@ -80,5 +80,3 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	}
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
-
-func percent(share float64) string { return figure(share*100, "%") }
