@@ -33,7 +33,8 @@ type lab struct {
 	streamBytes int64
 }
 
-func newLab(ctx context.Context, program string) (l *lab, err error) {
+// newLab returns a lab; without an engine if that is not needed.
+func newLab(ctx context.Context, program string, engine bool) (l *lab, err error) {
 	program, err = filepath.Abs(program)
 	if err != nil {
 		return nil, err
@@ -53,32 +54,42 @@ func newLab(ctx context.Context, program string) (l *lab, err error) {
 			_ = os.RemoveAll(l.dir)
 		}
 	}()
+	if !engine {
+		return l, nil
+	}
+	return l, l.openEngine(ctx)
+}
+
+// openEngine finds the engine and makes the probe's image.
+func (l *lab) openEngine(ctx context.Context) (err error) {
 	if l.bare, err = newBare(strconv.Itoa(os.Getpid()), l.user); err != nil {
-		return l, err
+		return err
 	}
 	if l.engine, err = sandbox.NewDocker(""); err != nil {
-		return l, err
+		return err
 	}
 	if _, err := l.engine.Info(ctx); err != nil {
-		return l, fmt.Errorf("%w (run make setup first)", err)
+		return fmt.Errorf("%w (run make setup first)", err)
 	}
 	probe := filepath.Join(l.dir, "probe")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", probe, "github.com/sprawlto/ratchetai-runner/e2e/bench/probe")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := build.CombinedOutput(); err != nil {
-		return l, fmt.Errorf("build the probe: %w: %s", err, out)
+		return fmt.Errorf("build the probe: %w: %s", err, out)
 	}
-	err = l.bare.makeImage(ctx, l.bare.image, map[string]string{"probe": probe, sandbox.InitPath[1:]: program})
-	return l, err
+	return l.bare.makeImage(ctx, l.bare.image, map[string]string{"probe": probe, sandbox.InitPath[1:]: l.program})
 }
 
 func (l *lab) close() {
+	defer os.RemoveAll(l.dir)
+	if l.engine == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, _ = sandbox.Reap(ctx, l.engine, l.owner(), func(sandbox.Info) bool { return false })
 	l.bare.close(ctx)
 	_ = l.engine.Close()
-	_ = os.RemoveAll(l.dir)
 }
 
 func (l *lab) owner() string { return "bench-" + l.bare.owner }

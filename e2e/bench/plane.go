@@ -28,17 +28,23 @@ type plane struct {
 	owner             *api.Client   // a person's, nil before the first start
 }
 
+// diskDir is where files are on a disk, as a database is; the directory of temporary files
+// may be in memory.
+const diskDir = "/var/tmp"
+
 // plane starts one with an empty database. The caller closes it.
 func (l *lab) plane(ctx context.Context) (*plane, error) {
-	dir, err := os.MkdirTemp(l.dir, "plane-")
+	dir, err := os.MkdirTemp(diskDir, "ratchetai-bench-plane-")
 	if err != nil {
 		return nil, err
 	}
 	p := &plane{program: l.program, dir: dir}
-	if err := os.WriteFile(p.password(), []byte(ownerPassword), 0o600); err != nil {
-		return nil, err
+	err = os.WriteFile(p.password(), []byte(ownerPassword), 0o600)
+	if err == nil {
+		err = p.start(ctx)
 	}
-	if err := p.start(ctx); err != nil {
+	if err != nil {
+		_ = os.RemoveAll(dir)
 		return nil, err
 	}
 	if err := p.signIn(ctx); err != nil {
