@@ -120,8 +120,11 @@ func (p *plane) signIn(ctx context.Context) error {
 	return err
 }
 
-// kill ends the process as a crash would.
+// kill ends the process as a crash would, if there is one.
 func (p *plane) kill() {
+	if p.cmd.Process == nil {
+		return
+	}
 	_ = p.cmd.Process.Kill()
 	<-p.said
 	_ = p.cmd.Wait()
