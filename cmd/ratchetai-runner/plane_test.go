@@ -38,7 +38,8 @@ type plane struct {
 	Events   map[string][]api.Event // by session
 	Lost     map[string]string      // sessions that are lost when they were read -> the next one
 	changes  []string
-	cut      bool // the first stream is cut in the middle
+	asked    []string // every request's method and path
+	cut      bool     // the first stream is cut in the middle
 }
 
 func newPlane() *plane {
@@ -80,6 +81,7 @@ func (p *plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, _ := io.ReadAll(r.Body)
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")
+	p.asked = append(p.asked, r.Method+" "+r.URL.Path)
 	if r.Method != http.MethodGet {
 		p.changes = append(p.changes, strings.TrimSpace(r.Method+" "+strings.Join(parts, "/")+" "+string(body)))
 	}
@@ -197,10 +199,11 @@ func (p *plane) serveEvents(w http.ResponseWriter, r *http.Request, all []api.Ev
 //	plane load FILE    what it says, and which sessions it has
 //	plane cut          the next stream of events is cut
 //	plane changed TEXT it was asked to change that, a regular expression
+//	plane await TEXT   waits for a request, a regular expression
 func planeCmd(p func(*testscript.TestScript) *plane) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if len(args) == 0 {
-			ts.Fatalf("usage: plane load|cut|changed")
+			ts.Fatalf("usage: plane load|cut|changed|await")
 		}
 		p := p(ts)
 		switch args[0] {
@@ -212,6 +215,18 @@ func planeCmd(p func(*testscript.TestScript) *plane) func(*testscript.TestScript
 			p.mu.Lock()
 			p.cut = true
 			p.mu.Unlock()
+		case "await":
+			for end := time.Now().Add(awaitMax); ; time.Sleep(10 * time.Millisecond) {
+				p.mu.Lock()
+				all := strings.Join(p.asked, "\n")
+				p.mu.Unlock()
+				if regexp.MustCompile(args[1]).MatchString(all) {
+					return
+				}
+				if time.Now().After(end) {
+					ts.Fatalf("it was asked:\n%s", all)
+				}
+			}
 		case "changed":
 			p.mu.Lock()
 			all := strings.Join(p.changes, "\n")

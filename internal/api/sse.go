@@ -96,6 +96,9 @@ func Transient(err error) bool {
 	return !errors.Is(err, ErrNoControlPlane) && !errors.Is(err, ErrPlain) && !errors.Is(err, ErrNoEnd) && !errors.Is(err, errNonsense)
 }
 
+// errSilent: a stream of which nothing comes.
+var errSilent = errors.New("nothing was heard of it")
+
 // errNonsense: a stream that is none.
 var errNonsense = errors.New("the control plane's stream is damaged")
 
@@ -127,8 +130,8 @@ type stream struct {
 
 // once reads one connection to its end. Without an error the control plane closed it.
 func (s *stream) once(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	header := http.Header{"Accept": {"text/event-stream"}}
 	if s.After > 0 {
 		header.Set("Last-Event-ID", strconv.FormatUint(s.After, 10))
@@ -147,9 +150,13 @@ func (s *stream) once(ctx context.Context) error {
 		s.over = err == nil
 		return err
 	}
-	silence := time.AfterFunc(sseSilence, cancel)
+	silence := time.AfterFunc(sseSilence, func() { cancel(errSilent) })
 	defer silence.Stop()
-	return s.read(ctx, resp.Body, func() { silence.Reset(sseSilence) })
+	err = s.read(ctx, resp.Body, func() { silence.Reset(sseSilence) })
+	if errors.Is(context.Cause(ctx), errSilent) {
+		return fmt.Errorf("control plane: %w for %s", errSilent, sseSilence)
+	}
+	return err
 }
 
 // read takes messages out of body; alive is called with each line.
