@@ -73,7 +73,10 @@ func (e *entry) looks(now time.Time) bool {
 }
 
 // ready reports whether it may be matched now.
-func (e *entry) ready(now time.Time) bool { return !e.notBefore.After(now) && !e.rest.After(now) }
+func (e *entry) ready(now time.Time) bool {
+	late := !e.deadline.IsZero() && !now.Before(e.deadline)
+	return !late && !e.notBefore.After(now) && !e.rest.After(now)
+}
 
 // before is the order of dispatch: by priority, then by age.
 func before(a, b *entry) int {
