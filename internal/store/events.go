@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 )
@@ -78,7 +79,7 @@ func scanEvent(rows *dbsql.Rows) (api.Event, error) {
 	if err := rows.Scan(&id, &e.V, &when, &e.Type, &data, &form, &raw); err != nil {
 		return e, err
 	}
-	e.Seq, e.Time = uint64(id&math.MaxUint32), at(when)
+	e.Seq, e.Time = uint64(id&math.MaxUint32), time.Unix(0, when).UTC() // 0 is 1970, not none
 	if len(data) > 0 {
 		e.Data = data
 	}
