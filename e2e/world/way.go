@@ -54,6 +54,7 @@ type Way struct {
 	dead   bool
 	choose func(*http.Request) Fault
 	met    map[Fault]int
+	change func(r *http.Request, answer []byte) []byte
 }
 
 func newWay(dial func(context.Context) (net.Conn, error)) *Way {
@@ -71,6 +72,13 @@ func (w *Way) Choose(f func(*http.Request) Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.choose = f
+}
+
+// Change sets what becomes of the answers' bodies; nil: nothing.
+func (w *Way) Change(f func(r *http.Request, answer []byte) []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.change = f
 }
 
 // Met returns how many requests met each fault.
@@ -121,6 +129,7 @@ func (w *Way) RoundTrip(r *http.Request) (*http.Response, error) {
 	if f != None {
 		w.met[f]++
 	}
+	change := w.change
 	w.mu.Unlock()
 	switch f {
 	case Refused:
@@ -168,6 +177,16 @@ func (w *Way) RoundTrip(r *http.Request) (*http.Response, error) {
 			io.Closer
 		}{io.MultiReader(io.LimitReader(answer.Body, 9), broken{}), answer.Body}
 	}
+	if change == nil || f == CutDown {
+		return answer, nil
+	}
+	body, err := io.ReadAll(answer.Body)
+	answer.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	body = change(r, body)
+	answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return answer, nil
 }
 
