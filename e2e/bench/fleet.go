@@ -106,7 +106,8 @@ func (f *fleet) read(ctx context.Context, some []*attempt) {
 func (f *fleet) work(ctx context.Context, all []*attempt) {
 	for i, a := range all {
 		f.all.Go(func() {
-			wait(ctx, fleetEvery*time.Duration(i)/time.Duration(len(all)))
+			// As the sessions of many people: not all at once.
+			wait(ctx, time.Second*time.Duration(i)/time.Duration(len(all)))
 			if err := f.session(ctx, a); err != nil && ctx.Err() == nil {
 				f.fail(err)
 			}

@@ -67,7 +67,13 @@ func figure(v float64, unit string) string {
 func printMachine(w io.Writer) {
 	load, _ := os.ReadFile("/proc/loadavg")
 	average, _, _ := strings.Cut(string(load), " ")
-	fmt.Fprintf(w, "%d processors, load %s\n", runtime.NumCPU(), average)
+	fmt.Fprintf(w, "%d processors, load %s", runtime.NumCPU(), average)
+	pressure, _ := os.ReadFile("/proc/pressure/cpu")
+	if _, after, ok := strings.Cut(string(pressure), "avg60="); ok {
+		share, _, _ := strings.Cut(after, ".")
+		fmt.Fprintf(w, "; in the last minute somebody waited for one %s %% of the time", share)
+	}
+	fmt.Fprintln(w)
 }
 
 func printTable(w io.Writer, rows []row) error {
