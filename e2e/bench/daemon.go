@@ -66,7 +66,7 @@ func newDaemon(e errand, r *runner.Runner, say func(string)) (d *connect.Daemon,
 		return nil, nil, err
 	}
 	log := logrus.New()
-	log.SetLevel(logrus.WarnLevel)
+	log.SetLevel(logrus.ErrorLevel) // the control plane goes away
 	workspace, err := os.MkdirTemp(e.Dir, "workspace-")
 	if err != nil {
 		return nil, nil, err
