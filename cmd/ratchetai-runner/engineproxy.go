@@ -49,6 +49,7 @@ mounted (--mounts-of). docs/SECURITY.md says what remains.`,
 	flags.StringVar(&o.Listen, "listen", "/run/ratchetai/engine.sock", "socket to make; everybody who reaches its directory may use it")
 	flags.StringVar(&o.Socket, "socket", "/var/run/docker.sock", "the engine's socket")
 	flags.StringArrayVar(&o.Dirs, "dir", nil, "directory of the engine's machine that sandboxes may mount; repeatable")
+	flags.StringArrayVar(&o.Users, "user", nil, "UID:GID that sandboxes may run as; repeatable (default: any but root's)")
 	flags.StringVar(&o.MountsOf, "mounts-of", "", "label, KEY=VALUE, of the runner's own container: sandboxes may mount what it has mounted")
 	return c
 }

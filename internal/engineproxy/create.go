@@ -75,7 +75,7 @@ func (p *Proxy) create(r *http.Request) (call, error) {
 	if err := readBody(r, &c); err != nil {
 		return call{}, err
 	}
-	err := c.check(p.gid)
+	err := c.check(p.gid, p.options.Users)
 	if err == nil {
 		err = p.checkMounts(r, c.HostConfig.Mounts)
 	}
@@ -87,8 +87,9 @@ func (p *Proxy) create(r *http.Request) (call, error) {
 	return call{path: "/containers/create", query: query, body: body}, err
 }
 
-// check returns why c is no sandbox; gid is the group of the engine's socket.
-func (c *container) check(gid int64) error {
+// check returns why c is no sandbox; gid is the group of the engine's socket, users are
+// who it may be.
+func (c *container) check(gid int64, users []string) error {
 	for key := range c.Labels {
 		if key != labelSession && key != labelRunner && key != labelLook {
 			return refusal{"label " + key}
@@ -109,21 +110,23 @@ func (c *container) check(gid int64) error {
 	case look:
 		return nil // it is never started
 	}
-	return cmp.Or(c.checkUser(gid), c.checkLimits(), c.checkWalls())
+	return cmp.Or(checkUser(c.User, gid, users), c.checkLimits(), c.checkWalls())
 }
 
-// checkUser refuses root and the groups that amount to it.
-func (c *container) checkUser(gid int64) error {
-	u, g, ok := strings.Cut(c.User, ":")
+// checkUser refuses root, the groups that amount to it, and who is not among users.
+func checkUser(user string, gid int64, users []string) error {
+	u, g, _ := strings.Cut(user, ":")
 	uid, err := strconv.ParseInt(u, 10, 32)
 	group, err2 := strconv.ParseInt(g, 10, 32)
 	switch {
-	case !ok || err != nil || err2 != nil || c.User != fmt.Sprintf("%d:%d", uid, group):
-		return refusal{"user " + strconv.Quote(c.User) + " is not UID:GID"}
+	case err != nil || err2 != nil || user != fmt.Sprintf("%d:%d", uid, group):
+		return refusal{"user " + strconv.Quote(user) + " is not UID:GID"}
 	case uid <= 0 || group <= 0:
 		return refusal{"a sandbox is not root's"}
 	case group == gid:
 		return refusal{"a sandbox has not the group of the engine's socket"}
+	case len(users) > 0 && !slices.Contains(users, user):
+		return refusal{"a sandbox of user " + user + ", who is not allowed"}
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ type Options struct {
 	// Listen is the proxy's own socket as the runner's container has it: the mount with
 	// it is the runner's alone.
 	Listen string
+	// Users, UID:GID, are who sandboxes may be; with none, everybody but root.
+	Users []string
 	// Log gets a warning for each request that is refused.
 	Log logrus.FieldLogger
 }
@@ -63,6 +65,11 @@ func New(o Options) (*Proxy, error) {
 			return nil, errors.New("directory " + strconv.Quote(dir) + " is not absolute")
 		}
 		o.Dirs[i] = filepath.Clean(dir)
+	}
+	for _, user := range o.Users {
+		if err := checkUser(user, -1, nil); err != nil {
+			return nil, err
+		}
 	}
 	p := &Proxy{options: o, gid: socketGroup(o.Socket)}
 	p.engine = &http.Transport{

@@ -111,7 +111,7 @@ func setup(t *testing.T) (*engine, string) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	p, err := New(Options{
-		Socket: filepath.Join(dir, "engine"), Dirs: []string{"/srv/projects/"}, MountsOf: "box=runner", Listen: "/run/ratchetai/engine.sock", Log: log,
+		Socket: filepath.Join(dir, "engine"), Dirs: []string{"/srv/projects/"}, MountsOf: "box=runner", Users: []string{"7:8", "1000:1000", "1000:999"}, Listen: "/run/ratchetai/engine.sock", Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -269,6 +269,17 @@ func TestStream(t *testing.T) {
 		all, _ := io.ReadAll(c)
 		if string(all) != "heard some bytes" {
 			t.Errorf("%s: %q", path, all)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]Options{
+		"relative directory": {Dirs: []string{"x"}}, "root": {Users: []string{"0:0"}}, "a name": {Users: []string{"me"}},
+	} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%s passes", name)
 		}
 	}
 }
