@@ -81,7 +81,13 @@ func newBox(t *testing.T, turns ...modelapi.Turn) *box {
 	if err := os.WriteFile(override, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.do(append(b.compose, "down", "-v", "-t", "2")...) })
+	t.Cleanup(func() {
+		if t.Failed() {
+			_, logs, _ := b.try(append(b.compose, "logs")...)
+			t.Log(logs)
+		}
+		b.do(append(b.compose, "down", "-v", "-t", "2")...)
+	})
 	b.do(append(b.compose, "up", "-d", "--no-build")...)
 	b.runner = strings.TrimSpace(b.do(append(b.compose, "ps", "-q", "runner")...))
 	return b
