@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/store"
 )
 
+// dialMax is how long a client waits for a connection.
+const dialMax = 10 * time.Second
+
 // Plane is a control plane that comes and goes; its data stays.
 type Plane struct {
 	dir string
@@ -23,6 +27,7 @@ type Plane struct {
 
 	mu   sync.Mutex
 	live *plane // nil: it is away
+	off  bool   // so is its machine: nobody refuses connections
 }
 
 type plane struct {
@@ -100,10 +105,24 @@ func (p *Plane) current() *plane {
 }
 
 func (p *Plane) dial(ctx context.Context) (net.Conn, error) {
-	if l := p.current(); l != nil {
-		return l.pipes.dial(ctx)
+	p.mu.Lock()
+	live, off := p.live, p.off
+	p.mu.Unlock()
+	switch {
+	case live != nil:
+		return live.pipes.dial(ctx)
+	case off:
+		_ = pause(ctx, dialMax)
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	}
 	return nil, errRefused
+}
+
+// Unplug says whether the machine is off, too, while the control plane is away.
+func (p *Plane) Unplug(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.off = yes
 }
 
 // Store is the database of a control plane that runs.
