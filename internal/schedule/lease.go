@@ -114,8 +114,9 @@ func (d *Dispatcher) ended(h *held, end task.End, now time.Time) []placement {
 		return nil
 	}
 	e := newEntry(&h.Task, now)
+	e.avoid = h.avoid
 	if end.Counts {
-		e.avoid = []string{h.Runner}
+		e.avoid = append(e.avoid, h.Runner)
 	} else if !h.at.declined[e.id].until.IsZero() {
 		e.look = now.Add(returnedPause)
 	}

@@ -248,6 +248,10 @@ func TestOldReportsEndNothing(t *testing.T) {
 			b.hello()
 			time.Sleep(2 * time.Second)
 		}
+		for range 3 { // repeated on its way
+			old.hello()
+			time.Sleep(2 * time.Second)
+		}
 		r.want(id, task.Running, "")
 		// Nor does an older state of the same session.
 		old = *b

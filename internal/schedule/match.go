@@ -101,7 +101,7 @@ func (d *Dispatcher) offer(ctx context.Context, p placement) []placement {
 	delete(r.placing, p.entry.id)
 	switch {
 	case err == nil:
-		d.attach(r, s, OfferTime)
+		d.attach(r, s, OfferTime).avoid = p.entry.avoid
 		r.wake()
 		d.observe.QueueWait(max(0, now.Sub(p.entry.due)))
 		return nil

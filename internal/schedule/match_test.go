@@ -178,6 +178,36 @@ func TestErroredTaskGoesToAnotherRunner(t *testing.T) {
 	})
 }
 
+func TestErroredTaskTriesEveryRunner(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		id := r.add()
+		boxes := []*box{r.box("a", 9), r.box("b", 5), r.box("c", 1)}
+		used := map[string]bool{}
+		for range boxes {
+			for _, b := range boxes {
+				b.hello()
+			}
+			for _, b := range boxes {
+				if a := b.hello(); len(a.Leases) == 1 {
+					used[b.Name] = true
+					s := a.Leases[0].Session
+					b.set(s, task.Ended)
+					b.hello()
+					if err := b.finish(s, event.Errored); err != nil {
+						t.Fatal(err)
+					}
+					b.drop(s)
+					b.hello()
+					break
+				}
+			}
+		}
+		if r.want(id, task.Finished, event.Errored); len(used) != 3 {
+			t.Fatalf("tried on %v", used)
+		}
+	})
+}
+
 // The runner to be spared is the one that is there when the other has gone.
 func TestSparedRunnerIsUsedWhenTheOtherIsGone(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {

@@ -48,7 +48,8 @@ type refusal struct {
 type held struct {
 	store.Held // Task has no prompt once the offer is accepted
 	at         *runner
-	workspace  string // by its name, once that is known
+	avoid      []string // runners where its task failed before; see entry
+	workspace  string   // by its name, once that is known
 	expires    time.Time
 	missing    time.Time // the first report without it; zero: the last one had it
 	announced  bool      // the runner started it beside its places

@@ -105,8 +105,11 @@ func (d *Dispatcher) finished(session string, a store.Appended) (placed []placem
 	case a.Task == nil:
 	case a.Task.State == task.Queued:
 		e := newEntry(a.Task, now)
+		if h != nil {
+			e.avoid = h.avoid
+		}
 		if a.Finished.Outcome == event.Errored {
-			e.avoid = []string{a.Finished.Runner}
+			e.avoid = append(e.avoid, a.Finished.Runner)
 		}
 		placed = d.enqueue(e)
 	default:
