@@ -147,6 +147,10 @@ func (c *Client) Send(ctx context.Context, method, path string, header http.Head
 		if errors.As(err, &u) {
 			err = u.Err // without method and path, which say nothing about the network
 		}
+		var dial *net.OpError
+		if errors.As(err, &dial) && dial.Op == "dial" {
+			err = dial.Err // without the address, which comes first
+		}
 		return nil, fmt.Errorf("control plane %s: %w", c.base.Redacted(), err)
 	}
 	if resp.Header.Get(HeaderProtocol) == "" && !proxied(resp.StatusCode) {
