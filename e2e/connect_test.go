@@ -246,3 +246,54 @@ func TestRevokedDevice(t *testing.T) {
 	next.signal(syscall.SIGTERM)
 	b.finish(next).want(t, 0)
 }
+
+// TestSteeredFromElsewhere: what the agent asks waits in the inbox and is answered there; an
+// interrupted agent waits for a message.
+func TestSteeredFromElsewhere(t *testing.T) {
+	bothAgents(t, func(t *testing.T, kind agent.Kind) {
+		b := setup(t, kind, modelapi.Shell("echo asked >asked.txt"), modelapi.Shell("sleep 60"), modelapi.Text("told"))
+		p := b.controlPlane()
+		c := p.connect("--permissions", "ask")
+		added := p.add(task.Spec{})
+		answered := map[string]bool{}
+		answer := func(want int) {
+			t.Helper()
+			for deadline := time.Now().Add(sessionMax); len(answered) < want; time.Sleep(20 * time.Millisecond) {
+				in, err := p.person.Inbox(t.Context())
+				if err != nil || time.Now().After(deadline) {
+					t.Fatalf("inbox %+v, %v", in, err)
+				}
+				for _, i := range in.Items {
+					if i.Kind != api.InboxAsk || answered[i.Ask.Ask] {
+						continue
+					}
+					answered[i.Ask.Ask] = true
+					n := api.NewCommand{Kind: api.CommandAnswer, Answer: &event.Answer{Ask: i.Ask.Ask, Decision: event.DecideAllow}}
+					if _, err := p.person.Command(t.Context(), i.Session, n); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}
+		answer(1)
+		b.await(func(e journal.Entry) bool { return e.Type == string(event.TypeToolFinished) })
+		answer(2)
+		b.awaitTool("sleep 60")
+		id := b.session()
+		for _, n := range []api.NewCommand{{Kind: api.CommandInterrupt}, {Kind: api.CommandMessage, Text: "do something else"}} {
+			if _, err := p.person.Command(t.Context(), id, n); err != nil {
+				t.Error(err)
+			}
+		}
+		d := p.finished(added.ID)
+		if d.Outcome != event.Succeeded || b.read("asked.txt") != "asked\n" {
+			t.Errorf("ended %+v, the file %q", d, b.read("asked.txt"))
+		}
+		if !strings.Contains(string(b.lastRequest().Body), "do something else") {
+			t.Error("the model did not read the message")
+		}
+		p.same(id)
+		c.signal(syscall.SIGTERM)
+		b.finish(c).want(t, 0)
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -100,6 +101,7 @@ func (d *Daemon) warm(ctx context.Context) {
 			d.Say("sessions of " + a.Kind + " cannot start yet: " + err.Error())
 		}
 	}
+	debug.FreeOSMemory() // a daemon that waits needs little of what its start took
 }
 
 // lockState makes sure that one daemon has the state directory.

@@ -41,7 +41,7 @@ func (d *Daemon) serve(ctx context.Context) error {
 		}
 		d.notify("WATCHDOG=1") // an away control plane is no reason to be restarted
 		asked := time.Now()
-		answer, err := d.poll(ctx)
+		answer, err := d.poll(ctx, l.up)
 		switch {
 		case errors.Is(err, errChanged):
 			l.pause = pauseMin
@@ -96,14 +96,17 @@ func (d *Daemon) follow(ctx context.Context, l *line, answer api.SyncAnswer, ask
 // errChanged: there is something new to report.
 var errChanged = errors.New("the runner's state has changed")
 
-// poll reports the daemon's state and returns the answer. What changes meanwhile ends it with
-// errChanged.
-func (d *Daemon) poll(ctx context.Context) (api.SyncAnswer, error) {
+// poll reports the daemon's state and returns the answer, which may be held unless it is to
+// tell whether the control plane is there. What changes meanwhile ends it with errChanged.
+func (d *Daemon) poll(ctx context.Context, held bool) (api.SyncAnswer, error) {
 	select {
 	case <-d.changed: // the report has it
 	default:
 	}
 	r := d.state(ctx)
+	if !held {
+		r.WaitMS = 0
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	polled := make(chan struct{}) // closed when there is an answer
