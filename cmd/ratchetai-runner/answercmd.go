@@ -22,7 +22,7 @@ func (a *app) answerCommand() *cobra.Command {
 		Use:   "answer ASK [allow|allow-session|deny|stop] [TEXT]...",
 		Short: "Answer what a session asks",
 		Long: `Answer what a session asks; without an answer, show what it asks. ASK is what
-inbox ls calls it, or the beginning or the end of its session's or task's id.
+inbox calls it, or the beginning or the end of its session's or task's id.
 
   answer ASK allow                 the call may run
   answer ASK allow-session         this and the same again, until the session ends

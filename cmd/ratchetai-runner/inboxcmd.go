@@ -13,19 +13,10 @@ import (
 )
 
 func (a *app) inboxCommand() *cobra.Command {
-	c := group(&cobra.Command{
-		Use:   "inbox",
-		Short: "What needs a person: asks, failed tasks, tasks that no runner can take",
-	})
-	c.AddCommand(a.inboxLs(), a.inboxDismiss())
-	return c
-}
-
-func (a *app) inboxLs() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "ls",
-		Short: "List what needs a person, oldest first",
+		Use:   "inbox",
+		Short: "What needs a person: asks, failed tasks, tasks that no runner can take",
 		Args:  only(0, 0, ""),
 	}
 	r := a.newRemote(c)
@@ -44,6 +35,7 @@ func (a *app) inboxLs() *cobra.Command {
 		return a.printInbox(inbox.Items, time.Now())
 	})
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per item")
+	c.AddCommand(a.inboxDismiss())
 	return c
 }
 

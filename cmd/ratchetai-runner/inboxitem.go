@@ -47,7 +47,7 @@ func pick(items []api.InboxItem, kind api.InboxKind, name string) (api.InboxItem
 		return found[0], nil
 	}
 	what := map[api.InboxKind]string{api.InboxAsk: "an ask of", api.InboxOutcome: "the outcome of"}[kind]
-	e := &api.Error{Status: 404, Code: api.CodeNotFound, Message: fmt.Sprintf("nothing in the inbox is %s %q", what, name), Hint: "inbox ls lists what is there"}
+	e := &api.Error{Status: 404, Code: api.CodeNotFound, Message: fmt.Sprintf("nothing in the inbox is %s %q", what, name), Hint: "inbox lists what is there"}
 	if len(found) > 1 {
 		var names []string
 		for _, it := range found {

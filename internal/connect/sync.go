@@ -281,5 +281,13 @@ func (d *Daemon) sayConnected(away time.Time) {
 		d.Say(fmt.Sprintf("connected again to %s after %s", d.Client.URL(), time.Since(away).Round(time.Second)))
 		return
 	}
-	d.Say(fmt.Sprintf("connected to %s as %s: %d workspaces, %d sessions at a time", d.Client.URL(), d.Name, len(d.Workspaces), d.Capacity))
+	d.Say(fmt.Sprintf("connected to %s as %s: %s, %s at a time", d.Client.URL(), d.Name, many(len(d.Workspaces), "workspace"), many(d.Capacity, "session")))
+}
+
+// many is a number of things in words.
+func many(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
