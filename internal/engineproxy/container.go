@@ -51,7 +51,8 @@ func (p *Proxy) rightTo(labels map[string]string) right {
 	return none
 }
 
-var containerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+// What is made of these expressions is large, and few processes of this program are a proxy.
+var containerName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`) })
 
 // container makes a check of a request for a container, whose path ends with verb.
 func (p *Proxy) container(need right, verb string, query ...string) func(*http.Request) (call, error) {
@@ -74,7 +75,7 @@ func (p *Proxy) stream(verb string, query ...string) func(*http.Request) (call, 
 // permit returns the id of the container that the engine knows as name, if need may
 // be done with it. A name is looked up each time, as it may change its owner.
 func (p *Proxy) permit(r *http.Request, name string, need right) (id string, err error) {
-	if !containerName.MatchString(name) {
+	if !containerName().MatchString(name) {
 		return "", refusal{"no name of a container"}
 	}
 	has, ok := p.known.get(name)
@@ -98,13 +99,13 @@ func (p *Proxy) permit(r *http.Request, name string, need right) (id string, err
 }
 
 // execID is the form of the engine's ids of commands in containers.
-var execID = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var execID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
 
 // exec makes a check of a request for a command in a container of ours.
 func (p *Proxy) exec(verb string, query ...string) func(*http.Request) (call, error) {
 	return func(r *http.Request) (call, error) {
 		id := r.PathValue("id")
-		if !execID.MatchString(id) {
+		if !execID().MatchString(id) {
 			return call{}, refusal{"no id of a command"}
 		}
 		var e struct{ ContainerID string }

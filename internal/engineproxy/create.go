@@ -63,7 +63,7 @@ type mount struct {
 // create checks a container before it is made.
 func (p *Proxy) create(r *http.Request) (call, error) {
 	query := only(r, "name")
-	if name := query.Get("name"); name != "" && (!containerName.MatchString(name) || !strings.HasPrefix(name, imagePrefix)) {
+	if name := query.Get("name"); name != "" && (!containerName().MatchString(name) || !strings.HasPrefix(name, imagePrefix)) {
 		return call{}, refusal{"a container has a name that begins with " + imagePrefix}
 	}
 	for name := range r.URL.Query() {

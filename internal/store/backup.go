@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +26,7 @@ type backupInfo struct {
 	Artifacts int `json:"artifacts"`
 }
 
-var artifactName = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var artifactName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
 
 // Backup writes a consistent copy of the database and the artifacts in dir, as a tar stream;
 // the control plane goes on meanwhile, in this process or another. It needs room in dir for
@@ -193,7 +194,7 @@ func extract(ctx context.Context, dir, copied string, r io.Reader) error {
 			return checkDB(ctx, copied)
 		case h.Name == dbFile:
 			err = writeFile(copied, tr)
-		case artifactName.MatchString(sum) && h.Name == artifactDir+"/"+sum[:2]+"/"+sum:
+		case artifactName().MatchString(sum) && h.Name == artifactDir+"/"+sum[:2]+"/"+sum:
 			n++
 			err = restoreArtifact(filepath.Join(dir, h.Name), sum, tr)
 		default:
