@@ -25,7 +25,7 @@ import (
 
 const (
 	livePerDaemon = 10
-	liveTime      = 4 * time.Second
+	liveTime      = 3 * time.Second
 	liveP50       = 20  // ms
 	liveP95       = 100 // ms
 )
