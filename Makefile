@@ -37,7 +37,7 @@ test: setup build unit ## run every test; installs what is missing
 unit: ## run the tests that need neither engine nor network
 	go test ./...
 
-bench: setup build ## measure what a session costs
+bench: setup build ## measure what a session and the control plane cost
 	go run ./e2e/bench $(BIN)
 
 record: setup build ## record the agents of IMAGE into OUT and report what changed in their protocols
