@@ -12,9 +12,6 @@ import (
 	"github.com/docker/docker/api/types/mount"
 )
 
-// ownContainer is the engine's directory of a container in the source of a mount.
-var ownContainer = regexp.MustCompile(`/[a-z-]*containers/([0-9a-f]{64})/`)
-
 // ownMounts asks the engine for the mounts of the container that this program runs
 // in, once. There are none outside of a container, or in another engine's.
 func (d *Docker) ownMounts(ctx context.Context) (ownMounts, error) {
@@ -42,6 +39,9 @@ func (d *Docker) ownMounts(ctx context.Context) (ownMounts, error) {
 // mounts three files of /etc from its directory of the container; a host name or
 // control groups name the container only sometimes.
 func containerID(mountinfo string) string {
+	// The engine's directory of a container in the source of a mount. It is made here
+	// because PID 1 of every sandbox would make it, too.
+	ownContainer := regexp.MustCompile(`/[a-z-]*containers/([0-9a-f]{64})/`)
 	for line := range strings.Lines(mountinfo) {
 		// ID PARENT MAJOR:MINOR ROOT MOUNTPOINT …
 		f := strings.Fields(line)
