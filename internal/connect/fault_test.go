@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,10 +22,28 @@ import (
 type faults struct {
 	left  atomic.Int64 // so many faults to come
 	count [5]atomic.Int64
+
+	mu  sync.Mutex
+	row map[string]int // faults of a path, one after the other
+}
+
+// inRowMax bounds those: pauses grow with them, to half a minute.
+const inRowMax = 3
+
+// due reports whether a request of path meets a fault.
+func (f *faults) due(path string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.row[path] >= inRowMax || rand.IntN(3) > 0 || f.left.Add(-1) < 0 {
+		f.row[path] = 0
+		return false
+	}
+	f.row[path]++
+	return true
 }
 
 func (f *faults) meet(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter)) bool {
-	if rand.IntN(3) > 0 || f.left.Add(-1) < 0 {
+	if !f.due(r.URL.Path) {
 		return false
 	}
 	kind := rand.IntN(len(f.count))
@@ -75,7 +94,7 @@ func TestFaultyNetwork(t *testing.T) {
 		}
 		return strings.Repeat("word ", 20_000)
 	})
-	f := &faults{}
+	f := &faults{row: map[string]int{}}
 	f.left.Store(60)
 	l.plane.fault = f.meet
 	d := l.start()
