@@ -95,6 +95,28 @@ func TestRunnerAway(t *testing.T) {
 	}
 }
 
+// TestEngineAway: the engine restarts under a daemon, with its sandboxes at work, or is away for
+// minutes; the daemon takes them over when it is back.
+func TestEngineAway(t *testing.T) {
+	for _, away := range []time.Duration{time.Millisecond, 3 * time.Second, 5 * time.Minute} {
+		t.Run(away.String(), func(t *testing.T) {
+			in(t, func(w *World) {
+				m := w.Machine("nas")
+				m.Start()
+				tasks := []string{w.Add(Order{Name: "ends meanwhile", Lines: 100, Pause: time.Second}), w.Add(Order{Name: "goes on", Lines: 100, Pause: 10 * time.Second})}
+				for _, id := range tasks {
+					w.Until("it prints", func() bool { return w.Session(id).LastSeq > 10 })
+				}
+				m.daemon.link.cut()
+				time.Sleep(away)
+				m.daemon.link.mend()
+				w.UntilFinished(event.Succeeded, tasks...)
+				w.once(2)
+			})
+		})
+	}
+}
+
 // TestRunnerLost: a runner is killed and stays away until its agents have ended. Its tasks go to
 // another; when it is back, what it has is stored as far as it may be, and not more.
 func TestRunnerLost(t *testing.T) {

@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -25,6 +26,13 @@ func (l *link) cut() {
 	for _, p := range l.held {
 		p.Close()
 	}
+}
+
+// mend makes it as it was, but for what was held.
+func (l *link) mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead, l.held = false, nil
 }
 
 func (l *link) hold(p sandbox.Process, err error) (sandbox.Process, error) {
@@ -93,6 +101,9 @@ func (p linked) Wait(ctx context.Context) (sandbox.Result, error) {
 	r, err := p.Process.Wait(ctx)
 	if dead := p.link.up(); dead != nil {
 		return sandbox.Result{}, dead
+	}
+	if errors.Is(err, sandbox.ErrEnded) { // cut, and mended since
+		err = sandbox.ErrUnavailable
 	}
 	return r, err
 }
