@@ -17,6 +17,7 @@ const (
 	lacksHealth
 	lacksConsent // it declined the task
 	// From here on it only waits for its turn.
+	lacksRest // it failed there a moment ago
 	lacksPlace
 	lacksTurn // somebody else is in the workspace
 	lacksNothing
@@ -44,6 +45,9 @@ func (r *runner) fit(e *entry, now time.Time) lack {
 	}
 	if r.refuses(e.id, now) {
 		return lacksConsent
+	}
+	if e.again.After(now) && slices.Contains(e.avoid, r.ID) {
+		return lacksRest
 	}
 	if r.free() <= 0 {
 		return lacksPlace

@@ -178,6 +178,34 @@ func TestErroredTaskGoesToAnotherRunner(t *testing.T) {
 	})
 }
 
+// The only runner gets it again, but not at once: what was wrong may be over then.
+func TestErroredTaskRests(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		b := r.box("nas", 1)
+		id := r.add()
+		for _, pause := range []time.Duration{failedPause, 2 * failedPause} {
+			s := b.take(task.Active)
+			if err := b.finish(s, event.Errored); err != nil {
+				t.Fatal(err)
+			}
+			b.drop(s)
+			began := time.Now()
+			if a := b.hello(); len(a.Leases) > 0 {
+				t.Fatalf("offered again at once: %+v", a)
+			}
+			if why := r.why(id); !strings.HasPrefix(why, "nas could not run it and tries again in ") {
+				t.Errorf("why %q", why)
+			}
+			for len(b.hello().Leases) == 0 {
+				time.Sleep(tick / 4)
+			}
+			if d := time.Since(began); d < pause || d > pause+2*tick {
+				t.Errorf("again after %s instead of %s", d, pause)
+			}
+		}
+	})
+}
+
 func TestErroredTaskTriesEveryRunner(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		id := r.add()

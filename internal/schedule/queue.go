@@ -23,6 +23,7 @@ type entry struct {
 	runner    string
 	labels    []string
 	avoid     []string  // runners where it failed for no fault of its own
+	again     time.Time // not tried there before
 	rest      time.Time // not matched before
 	// look is when to try again without anything having changed; zero: never.
 	look time.Time
@@ -48,6 +49,13 @@ func deref(t *time.Time) time.Time {
 		return time.Time{}
 	}
 	return *t
+}
+
+// failed has the runner avoided, and those that failed not tried again before a pause that grows.
+func (e *entry) failed(runner string, now time.Time) {
+	e.avoid = append(e.avoid, runner)
+	e.again = now.Add(min(failedPause<<min(len(e.avoid)-1, 10), failedPauseMax))
+	e.look = e.again
 }
 
 // pause keeps e from being matched for a while.

@@ -44,6 +44,10 @@ const (
 	tick = time.Second
 	// retryPause is how long a task rests that the store could not assign.
 	retryPause = time.Second
+	// failedPause is how long a task rests, the first time, that a runner failed to run, before
+	// the same runner tries it again: what is wrong there may be over by then.
+	failedPause    = 5 * time.Second
+	failedPauseMax = 5 * time.Minute
 	// returnedPause is how long a runner is not offered a task again that it returned.
 	returnedPause = 10 * time.Second
 )

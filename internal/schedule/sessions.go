@@ -109,7 +109,7 @@ func (d *Dispatcher) finished(session string, a store.Appended) (placed []placem
 			e.avoid = h.avoid
 		}
 		if a.Finished.Outcome == event.Errored {
-			e.avoid = append(e.avoid, a.Finished.Runner)
+			e.failed(a.Finished.Runner, now)
 		}
 		placed = d.enqueue(e)
 	default:

@@ -33,7 +33,7 @@ func (d *Dispatcher) why(e *entry, now time.Time) (words string, stuck bool) {
 	}
 	near, lacks, any := d.nearest(e, now, true)
 	if near != nil && lacks >= lacksLogin {
-		return near.lacking(e, lacks), lacks < lacksPlace
+		return near.lacking(e, lacks), lacks < lacksRest
 	}
 	switch away, missing, _ := d.nearest(e, now, false); {
 	case away != nil && missing > lacksLogin:
@@ -81,6 +81,8 @@ func (r *runner) lacking(e *entry, l lack) string {
 		return r.Name + " takes no tasks"
 	case lacksConsent:
 		return fmt.Sprintf("%s declined it: %s", r.Name, cmp.Or(r.declined[e.id].reason, "it did not say why"))
+	case lacksRest:
+		return fmt.Sprintf("%s could not run it and tries again in %s", r.Name, max(time.Second, time.Until(e.again).Round(time.Second)))
 	case lacksPlace:
 		switch {
 		case r.Capacity <= 0:
