@@ -168,7 +168,7 @@ func (l *lab) daemonProcess(ctx context.Context, p *plane, args ...string) (*dae
 		return nil, err
 	}
 	d.stdin, d.lines = stdin, bufio.NewScanner(stdout)
-	err = json.NewEncoder(stdin).Encode(errand{URL: p.url, Token: t.Secret, Dir: dir, Image: l.bare.image, User: l.user, Capacity: 1, Args: args})
+	err = json.NewEncoder(stdin).Encode(errand{URL: p.url, Token: t.Secret, Dir: dir, Image: l.bare.image, User: l.user, Capacity: 2, Args: args})
 	if err = errors.Join(err, until(ctx, d.lines, "connected to")); err != nil {
 		d.end()
 		return nil, err
