@@ -59,7 +59,7 @@ func (s *stranger) send(method, path string, header map[string]string, body []by
 // sync reports sessions, as JSON, with more fields.
 func (s *stranger) sync(sessions, more string) (a api.SyncAnswer) {
 	s.w.Helper()
-	body := fmt.Sprintf(`{"runner":"id-%s","instance":"one","name":"%s","capacity":1,"workspaces":[{"name":"%s"}],"agents":[{"kind":"claude","login":"ready"}],"health":{"ready":true},"wait_ms":1000,"sessions":[%s]%s}`,
+	body := fmt.Sprintf(`{"runner":"id-%s","instance":"one","name":"%s","protocol":1,"capacity":1,"workspaces":[{"name":"%s"}],"agents":[{"kind":"claude","login":"ready"}],"health":{"ready":true},"wait_ms":1000,"sessions":[%s]%s}`,
 		s.name, s.name, s.name, sessions, more)
 	status, text := s.send("POST", "sync", map[string]string{"Content-Type": "application/json"}, []byte(body))
 	if err := json.Unmarshal([]byte(text), &a); status != 200 || err != nil {
@@ -226,9 +226,10 @@ func TestNonsense(t *testing.T) {
 		status, text := s.send("POST", "sessions/"+l.Session+"/events", lease, bomb)
 		refuse("64 MB in a few bytes", status, text)
 		for what, body := range map[string]string{
-			"no JSON": "{", "binary": "\xff", "another runner": `{"runner":"` + victim.Runner + `","instance":"x","name":"nas","capacity":9,"health":{"ready":true}}`,
-			"less than nothing": `{"runner":"id-evil","instance":"one","name":"evil","capacity":-1}`,
-			"2 MB":              `{"runner":"id-evil","instance":"one","name":"` + strings.Repeat("x", 2<<20) + `"}`,
+			"no JSON": "{", "binary": "\xff", "another runner": `{"runner":"` + victim.Runner + `","instance":"x","name":"nas","protocol":1,"capacity":9,"health":{"ready":true}}`,
+			"less than nothing": `{"runner":"id-evil","instance":"one","name":"evil","protocol":1,"capacity":-1}`,
+			"protocol 0":        `{"runner":"id-evil","instance":"one","name":"evil","protocol":0,"capacity":1}`,
+			"2 MB":              `{"runner":"id-evil","instance":"one","protocol":1,"name":"` + strings.Repeat("x", 2<<20) + `"}`,
 		} {
 			status, text := s.send("POST", "sync", map[string]string{"Content-Type": "application/json"}, []byte(body))
 			refuse("sync: "+what, status, text)
