@@ -42,13 +42,14 @@ func (p pauses) after(err error) time.Duration {
 	return next
 }
 
-// soon is the pause after err, of somebody who has to find that out.
+// soon is the pause after err, of somebody who has to find that out. While there is nobody, the
+// pauses after other errors do not grow: what answers first, and badly, may be just starting.
 func (p pauses) soon(err error) time.Duration {
-	next := p.after(err)
-	if unreachable(err) && next > dialCap {
+	if unreachable(err) {
+		p.reset()
 		return dialCap/3 + rand.N(dialCap*2/3)
 	}
-	return next
+	return p.after(err)
 }
 
 // unreachable reports that no connection came about.
