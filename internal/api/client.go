@@ -119,6 +119,12 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	return nil
 }
 
+// dialError is one that does not name the address.
+type dialError struct{ *net.OpError }
+
+func (e dialError) Error() string { return e.Err.Error() }
+func (e dialError) Unwrap() error { return e.OpError }
+
 // sized is a body of which net/http cannot see how long it is.
 type sized struct {
 	io.Reader
@@ -149,7 +155,7 @@ func (c *Client) Send(ctx context.Context, method, path string, header http.Head
 		}
 		var dial *net.OpError
 		if errors.As(err, &dial) && dial.Op == "dial" {
-			err = dial.Err // without the address, which comes first
+			err = dialError{dial} // without the address, which comes first
 		}
 		return nil, fmt.Errorf("control plane %s: %w", c.base.Redacted(), err)
 	}
