@@ -243,7 +243,10 @@ func (d *Daemon) fatal(err error) bool {
 
 // endRefused waits for the sessions' ends; their events stay on this machine.
 func (d *Daemon) endRefused(ctx context.Context, why error) error {
-	err := fmt.Errorf("%w: %w", ErrRefused, why)
+	err := why
+	if !errors.Is(why, api.ErrPlain) {
+		err = fmt.Errorf("%w: %w", ErrRefused, why)
+	}
 	n := d.busy()
 	if n > 0 {
 		d.Say(fmt.Sprintf("%v; %d sessions go on to their end, and this runner ends with the last", err, n))
