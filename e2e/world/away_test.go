@@ -107,9 +107,9 @@ func TestEngineAway(t *testing.T) {
 				for _, id := range tasks {
 					w.Until("it prints", func() bool { return w.Session(id).LastSeq > 10 })
 				}
-				m.daemon.link.cut()
+				m.daemon.link.Cut()
 				time.Sleep(away)
-				m.daemon.link.mend()
+				m.daemon.link.Mend()
 				w.UntilFinished(event.Succeeded, tasks...)
 				w.once(2)
 			})

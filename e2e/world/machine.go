@@ -61,7 +61,7 @@ func (m *Machine) Most() int {
 // Daemon is one that runs.
 type Daemon struct {
 	*connect.Daemon
-	link   *link
+	link   *sandboxtest.Link
 	cancel context.CancelFunc
 	client *api.Client
 	ended  chan struct{} // closed after err is set
@@ -100,7 +100,7 @@ func (m *Machine) start() (*Daemon, error) {
 		return nil, err
 	}
 	client.SetTransport(m.Way)
-	engine := &link{Engine: m.Engine}
+	engine := &sandboxtest.Link{Engine: m.Engine}
 	keys := map[string]string{"ANTHROPIC_API_KEY": "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz"}
 	config := connect.Config{
 		Client: client, Log: m.w.log, Say: func(string) {}, Name: m.Name, Version: "world", Capacity: 4, OrphanAfter: connect.DefaultOrphanAfter,
@@ -134,7 +134,7 @@ func (m *Machine) start() (*Daemon, error) {
 func (m *Machine) Kill() {
 	m.w.Helper()
 	m.Way.open(false)
-	m.daemon.link.cut()
+	m.daemon.link.Cut()
 	m.Leave()
 }
 

@@ -82,7 +82,7 @@ func newLab(t *testing.T, reply func(text string) string) *lab {
 // daemon is one that runs.
 type daemon struct {
 	*Daemon
-	link  *link
+	link  *sandboxtest.Link
 	kill  context.CancelFunc
 	ended chan error
 }
@@ -100,7 +100,7 @@ func (l *lab) start() *daemon {
 	}
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	engine := &link{Engine: l.engine}
+	engine := &sandboxtest.Link{Engine: l.engine}
 	r := &runner.Runner{Store: store, Engine: engine, Log: log, Home: l.t.TempDir(), Getenv: func(k string) string {
 		return map[string]string{"ANTHROPIC_API_KEY": "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz"}[k]
 	}}
@@ -460,5 +460,15 @@ func TestOneDaemon(t *testing.T) {
 	l.plane.until("the first is there", func() bool { return l.plane.syncs > 0 })
 	if err := l.wait(l.start()); !errors.Is(err, ErrInUse) {
 		t.Errorf("the second ended with %v", err)
+	}
+}
+
+// crash ends a daemon as kill -9 does, as far as that can be had inside of one process.
+func (l *lab) crash(d *daemon) {
+	l.t.Helper()
+	d.link.Cut()
+	d.kill()
+	if err := l.wait(d); err != nil {
+		l.t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package world
+package sandboxtest
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
 
-// link is one daemon's way to its engine. When it is cut, the daemon is as good as killed: the
+// Link is one process's way to an engine. When it is cut, the process is as good as dead: the
 // sandboxes work on, and nothing that it does reaches them.
-type link struct {
+type Link struct {
 	sandbox.Engine
 
 	mu   sync.Mutex
@@ -19,7 +19,8 @@ type link struct {
 	held []sandbox.Process
 }
 
-func (l *link) cut() {
+// Cut cuts it; what is held ends with sandbox.ErrUnavailable.
+func (l *Link) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dead = true
@@ -28,14 +29,14 @@ func (l *link) cut() {
 	}
 }
 
-// mend makes it as it was, but for what was held.
-func (l *link) mend() {
+// Mend makes it as it was, but for what was held.
+func (l *Link) Mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dead, l.held = false, nil
 }
 
-func (l *link) hold(p sandbox.Process, err error) (sandbox.Process, error) {
+func (l *Link) hold(p sandbox.Process, err error) (sandbox.Process, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
@@ -48,7 +49,7 @@ func (l *link) hold(p sandbox.Process, err error) (sandbox.Process, error) {
 	return linked{p, l}, nil
 }
 
-func (l *link) up() error {
+func (l *Link) up() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dead {
@@ -57,28 +58,32 @@ func (l *link) up() error {
 	return nil
 }
 
-func (l *link) Start(ctx context.Context, s sandbox.Spec) (sandbox.Process, error) {
+// Start implements sandbox.Engine.
+func (l *Link) Start(ctx context.Context, s sandbox.Spec) (sandbox.Process, error) {
 	if err := l.up(); err != nil {
 		return nil, err
 	}
 	return l.hold(l.Engine.Start(ctx, s))
 }
 
-func (l *link) Adopt(ctx context.Context, s sandbox.Spec, offset int64) (sandbox.Process, error) {
+// Adopt implements sandbox.Engine.
+func (l *Link) Adopt(ctx context.Context, s sandbox.Spec, offset int64) (sandbox.Process, error) {
 	if err := l.up(); err != nil {
 		return nil, err
 	}
 	return l.hold(l.Engine.Adopt(ctx, s, offset))
 }
 
-func (l *link) List(ctx context.Context, runner string) ([]sandbox.Info, error) {
+// List implements sandbox.Engine.
+func (l *Link) List(ctx context.Context, runner string) ([]sandbox.Info, error) {
 	if err := l.up(); err != nil {
 		return nil, err
 	}
 	return l.Engine.List(ctx, runner)
 }
 
-func (l *link) Remove(ctx context.Context, id string) error {
+// Remove implements sandbox.Engine.
+func (l *Link) Remove(ctx context.Context, id string) error {
 	if err := l.up(); err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func (l *link) Remove(ctx context.Context, id string) error {
 
 type linked struct {
 	sandbox.Process
-	link *link
+	link *Link
 }
 
 func (p linked) Send(n uint64, line []byte) error {
