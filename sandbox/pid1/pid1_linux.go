@@ -104,6 +104,7 @@ func supervise(c Config, agent *os.Process, hub *hub, out *output, signals <-cha
 		case code := <-exited:
 			_ = syscall.Kill(-1, syscall.SIGKILL) // whatever the agent left behind
 			<-out.saved                           // no writer of the pipe is left
+			hub.flush()
 			select {
 			case override = <-out.stop:
 			default:

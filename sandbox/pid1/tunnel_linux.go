@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +24,8 @@ const (
 	// helperSocket is abstract: it lives in the sandbox's network namespace and
 	// needs no writable directory.
 	helperSocket = "@ratchetai-tunnel"
+	// flushMax bounds the wait for a runner to take the agent's last bytes.
+	flushMax = 500 * time.Millisecond
 	// keyMax bounds the time to say the key.
 	keyMax = 5 * time.Second
 	// streamBuffer is the copy buffer of one direction of one connection.
@@ -37,6 +40,7 @@ type hub struct {
 	helper   *net.UnixListener // for helpers that hand over an exec's stdio
 	proxy    net.Listener
 	attached chan struct{} // a runner came or went; sent by attach, read by supervise, holds one
+	sending  atomic.Int64  // connections of which the agent's side is open, or on its way to the runner
 
 	mu      sync.Mutex
 	session *yamux.Session
@@ -244,14 +248,24 @@ func (h *hub) carry(ctx context.Context, c *net.TCPConn) {
 	}
 	defer s.Close()
 	done := make(chan struct{})
+	h.sending.Add(1)
 	go func() {
 		defer close(done)
+		defer h.sending.Add(-1)
 		_, _ = h.copy(s, c)
 		s.Close() // half: the stream can still be read
 	}()
 	_, _ = h.copy(c, s)
 	_ = c.CloseWrite()
 	<-done
+}
+
+// flush waits until the runner has what the agent, which has ended, sent on its connections, for
+// flushMax at most.
+func (h *hub) flush() {
+	for end := time.Now().Add(flushMax); h.sending.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // copy reuses its buffers: a new one for each of many short connections costs
