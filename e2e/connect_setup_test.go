@@ -131,6 +131,16 @@ func (p *controlPlane) connect(more ...string) *child {
 	return c
 }
 
+// heard waits until c has reported, so that it takes signals.
+func (p *controlPlane) heard(c *child) {
+	p.b.t.Helper()
+	for deadline := time.Now().Add(sessionMax); !strings.Contains(c.stderr.String(), "connected to"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.b.t.Fatal("connect does not report")
+		}
+	}
+}
+
 // add queues a task for b's agent.
 func (p *controlPlane) add(spec task.Spec) task.Task {
 	p.b.t.Helper()

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -239,8 +240,27 @@ func (b *bundle) run(args ...string) result {
 // child is a running binary.
 type child struct {
 	*exec.Cmd
-	stdout, stderr bytes.Buffer
-	started        time.Time
+	stdout  bytes.Buffer
+	stderr  output
+	started time.Time
+}
+
+// output can be read while it is written.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func (b *bundle) start(args ...string) *child {
