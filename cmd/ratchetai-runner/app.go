@@ -68,12 +68,22 @@ func (a *app) root() *cobra.Command {
 	c.SetErr(a.Err)
 	c.PersistentFlags().BoolVar(&a.verbose, "verbose", false, "show all of the tools' output, of diffs and of the agent's stderr, and log what the runner does")
 	c.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default: ~/.config/ratchetai-runner/config.yaml)")
-	c.AddCommand(a.runCommand(), a.attachCommand(), a.connectCommand(), a.sessionsCommand(), a.logsCommand(), a.loginCommand(), a.loginsCommand(),
-		a.taskCommand(), a.sendCommand(), a.interruptCommand(), a.answerCommand(), a.inboxCommand(), a.runnerCommand(),
-		a.tokenCommand("device", api.Devices), a.tokenCommand("token", api.Personal), a.auditCommand(),
-		a.serveCommand(), a.upCommand(), a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.doctorCommand(), a.selftestCommand(), a.versionCommand(), a.manCommand())
-	c.AddCommand(a.engineProxyCommand(), a.healthCommand(), a.systemdCommand())
+	addGroup(c, "Sessions on this machine:", a.runCommand(), a.attachCommand(), a.sessionsCommand(), a.logsCommand(), a.loginCommand(),
+		a.loginsCommand(), a.imagesCommand(), a.decodeCommand(), a.configCommand(), a.doctorCommand(), a.selftestCommand())
+	addGroup(c, "A control plane:", a.upCommand(), a.serveCommand(), a.connectCommand(), a.systemdCommand(), a.engineProxyCommand())
+	addGroup(c, "What people do at one:", a.taskCommand(), a.sendCommand(), a.interruptCommand(), a.answerCommand(), a.inboxCommand(),
+		a.runnerCommand(), a.tokenCommand("device", api.Devices), a.tokenCommand("token", api.Personal), a.auditCommand())
+	c.AddCommand(a.versionCommand(), a.manCommand(), a.healthCommand())
 	return c
+}
+
+// addGroup adds commands that the help shows under one title.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range commands {
+		c.GroupID = title
+	}
+	root.AddCommand(commands...)
 }
 
 // report prints err for people, with what to do next.

@@ -16,7 +16,7 @@ func (a *app) inboxCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "inbox",
-		Short: "What needs a person: asks, failed tasks, tasks that no runner can take",
+		Short: "List what needs a person: asks, failed tasks, tasks that no runner can take",
 		Args:  only(0, 0, ""),
 	}
 	r := a.newRemote(c)
