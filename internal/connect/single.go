@@ -41,12 +41,6 @@ func Report(ctx context.Context, c Config, s *runner.Session, spec task.Spec) (*
 	return r, nil
 }
 
-// Done is closed when nothing is left to report. Err says, then, why not all could be.
-func (r *Single) Done() <-chan struct{} { return r.done }
-
-// Err is nil if the control plane has all of the session.
-func (r *Single) Err() error { <-r.done; return r.err }
-
 func (r *Single) run(ctx context.Context, s *runner.Session) {
 	defer close(r.done)
 	ctx, cancel := context.WithCancel(ctx)
@@ -122,7 +116,8 @@ func (w *work) announce(ctx context.Context) error {
 	}
 }
 
-// Wait waits for the rest of the report, at most for most, after it has told people so.
+// Wait waits for the rest of the report, at most for most, after it has told people so. It returns nil
+// if the control plane has all of the session.
 func (r *Single) Wait(most time.Duration, tell func()) error {
 	select {
 	case <-r.done:

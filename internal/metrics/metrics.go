@@ -99,9 +99,6 @@ func (t *Text) line(suffix, label, text string, v float64) {
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
-// String is the text so far.
-func (t *Text) String() string { return t.buf.String() }
-
 // Answer sends the text as the answer to a request.
 func (t *Text) Answer(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
