@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -32,8 +33,8 @@ type controlPlaneConfig struct {
 type controlPlane struct {
 	// Server makes owners and tokens.
 	Server *server.Server
-	// URL is where it listens, or the public address.
-	URL *url.URL
+	// URL is the public address, or where it listens; Local is where it listens.
+	URL, Local *url.URL
 
 	stop context.CancelFunc
 	done chan error // one error, when it has ended
@@ -55,10 +56,8 @@ func startControlPlane(ctx context.Context, c controlPlaneConfig) (*controlPlane
 	if err != nil {
 		return nil, errors.Join(err, l.Close(), db.Close())
 	}
-	cp := &controlPlane{URL: c.Public, done: make(chan error, 1)}
-	if cp.URL == nil {
-		cp.URL = listenURL(l.Addr(), c.Certificate != nil)
-	}
+	local := listenURL(l.Addr(), c.Certificate != nil)
+	cp := &controlPlane{URL: cmp.Or(c.Public, local), Local: local, done: make(chan error, 1)}
 	cp.Server = server.New(server.Config{
 		Store: db, Dispatcher: dispatcher, Metrics: metrics, Log: c.Log, Version: c.Version, Public: c.Public,
 	})

@@ -74,7 +74,6 @@ made; --admin-name and --admin-password-file make the owner without one, or chan
 	fl := c.Flags()
 	f.addListen(c)
 	fl.StringVar(&f.data, "data", "", dataUsage)
-	fl.StringVar(&f.public, "public-url", "", "address that people and runners use, such as https://example.org/ratchet behind a proxy")
 	fl.StringVar(&f.cert, "tls-cert", "", "certificate file, PEM; read again when it changes")
 	fl.StringVar(&f.key, "tls-key", "", "key file of --tls-cert, PEM")
 	fl.StringVar(&f.adminName, "admin-name", "", "name of the owner")
@@ -86,6 +85,7 @@ made; --admin-name and --admin-password-file make the owner without one, or chan
 // addListen adds what up has as well.
 func (f *serveFlags) addListen(c *cobra.Command) {
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:7717", "address to listen on, HOST:PORT")
+	c.Flags().StringVar(&f.public, "public-url", "", "address that people and runners use, such as https://example.org/ratchet behind a proxy")
 	c.Flags().DurationVar(&f.retention, "retention", 30*24*time.Hour, "how long finished tasks are kept, with their sessions; 0: for ever")
 }
 

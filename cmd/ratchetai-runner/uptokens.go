@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/store"
@@ -18,7 +17,7 @@ import (
 // missing or were revoked are made anew.
 func (a *app) keepTokens(ctx context.Context, cp *controlPlane, dir string) (localPlane, error) {
 	at := a.localPlane()
-	at.URL = strings.TrimRight(cp.URL.String(), "/")
+	at.URL = cp.Local.String()
 	who := a.userName()
 	for _, t := range []struct {
 		secret *string
