@@ -15,7 +15,9 @@ RUN install -d /out/usr/local/bin /out/etc/ssl/certs \
  && install -d -m 1777 /out/tmp /out/data \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
  && if [ -f prebuilt ]; then cp prebuilt /out/usr/local/bin/ratchetai-runner; else \
-        CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" \
+        export CGO_ENABLED=0; \
+        go build -trimpath -buildvcs=false -ldflags "-s -w" -o images/init/sandbox-init ./cmd/sandbox-init && \
+        go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" \
             -o /out/usr/local/bin/ratchetai-runner ./cmd/ratchetai-runner; fi
 
 FROM scratch

@@ -23,6 +23,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## build bin/ratchetai-runner, static and without paths of this machine
+	CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags "-s -w" -o images/init/sandbox-init ./cmd/sandbox-init
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/ratchetai-runner
 
 setup: ## install and start what demo, test and bench need: an engine and the base image
@@ -65,4 +66,4 @@ generate: ## make the Go code of the SQL queries, and fail if it was not committ
 	git diff --exit-code internal/store/sql
 
 clean: ## remove what build made; images stay
-	rm -rf bin man
+	rm -rf bin man images/init/sandbox-init

@@ -115,7 +115,7 @@ func runAttackIn(t *testing.T, dir string, weaken func(*sandbox.Spec)) attack.Re
 	log.SetOutput(t.Output())
 	report, err := attack.Run(t.Context(), attack.Options{
 		Runner: runner.Runner{Store: store, Engine: engine, Log: log, CA: runner.SystemCA(os.Getenv)},
-		Dir:    dir, Image: built.image, Weaken: weaken,
+		Dir:    dir, Image: built.image, Program: built.binary, Weaken: weaken,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-# An image of the user's choice with a copy of one agent in it. The runner adds its own binary (final.Dockerfile) and, for
+# An image of the user's choice with a copy of one agent in it. The runner adds PID 1 (final.Dockerfile) and, for
 # Claude, a line that runs it: an image whose libc is too old for it shows here, not in a session. Nothing is installed, so that
 # any image will do. The build context holds nothing else.
 #

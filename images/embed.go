@@ -5,18 +5,18 @@
 //
 //	session  (SessionDockerfile)  Debian with the tools that agents expect
 //	agents   (AgentsDockerfile)   + the vendors' binaries under /opt/ratchetai; may not be redistributed, so never pushed
-//	final    (FinalDockerfile)    + the runner's own binary: what sandboxes start from
+//	final    (FinalDockerfile)    + PID 1: what sandboxes start from
 //
 // Where a session is to start from another image, that takes the place of the first two:
 //
 //	copy     (CopyDockerfile)     any image + one agent, copied from the agents image
-//	final    (FinalDockerfile)    + the runner's own binary
+//	final    (FinalDockerfile)    + PID 1
 //
 // The agents come after the tools and not the other way round, because a second copy of their 751 MB would take 12 s
 // and as much disk again.
 //
 // A build context holds, beside the Dockerfile: ca.crt (agents and session: extra CA certificates in PEM, or an empty
-// file), npm-fetch.sh (agents), and ratchetai-runner (final: the static Linux binary, mode 0755). Build arguments are
+// file), npm-fetch.sh (agents), and sandbox-init (final: see Init). Build arguments are
 // listed at the top of each Dockerfile. All of them suit the engine's classic builder, so nothing besides an engine is needed.
 package images
 

@@ -21,7 +21,8 @@ const connectMax = 2 * time.Second
 
 // connect opens the tunnel by the socket in the sandbox's state directory. It
 // fails where PID 1 offers none that this process can reach: another machine, a
-// desktop's virtual machine, a runtime that keeps sockets to itself.
+// desktop's virtual machine, a runtime that keeps sockets to itself. It returns
+// ErrEnded if PID 1 has just ended.
 func connect(ctx context.Context, state string) (io.ReadWriteCloser, error) {
 	key, err := os.ReadFile(filepath.Join(state, pid1.KeyFile))
 	if err != nil {
@@ -42,6 +43,9 @@ func connect(ctx context.Context, state string) (io.ReadWriteCloser, error) {
 			c.Close()
 		}
 		if final {
+			if info, serr := os.Lstat(filepath.Join(dir, pid1.StdoutFile)); serr == nil && info.Mode().Perm() == pid1.SealedMode {
+				err = ErrEnded
+			}
 			return nil, err
 		}
 		select {

@@ -26,7 +26,7 @@ const (
 	startMax = 120 * time.Second // create and start
 	// startsAtOnce is where the engine starts most containers per second on a
 	// small machine; more at a time only makes each slower.
-	startsAtOnce = 6
+	startsAtOnce = 4
 )
 
 // Docker is the Engine for Docker and what speaks its API, from version 1.41.

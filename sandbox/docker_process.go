@@ -127,7 +127,12 @@ func (p *process) watch(exit <-chan container.WaitResponse, fail <-chan error) {
 	}()
 	defer close(p.ended)
 	select {
-	case <-exit:
+	case e := <-exit:
+		// What was adopted may never have started, what was killed may have had no memory.
+		if p.hijack != nil && e.Error == nil && e.StatusCode != int64(exitKilled) {
+			p.result = exited(int(e.StatusCode))
+			return
+		}
 	case <-fail: //nolint:errcheck // inspect finds out why
 	case <-p.ctx.Done():
 		abandon(exit, fail)
@@ -176,34 +181,42 @@ func (p *process) inspect() (Result, error) {
 }
 
 func resultOf(s *container.State) Result {
-	started, _ := time.Parse(time.RFC3339Nano, s.StartedAt)
-	finished, _ := time.Parse(time.RFC3339Nano, s.FinishedAt)
-	if finished.Before(started) { // the engine notes the start after it
-		finished = started
-	}
-	r := Result{Cause: Exited, ExitCode: s.ExitCode, Started: started, Finished: finished}
+	r := exited(s.ExitCode)
 	switch {
-	case s.ExitCode == pid1.ExitStdoutLimit:
-		r.Cause = StdoutLimit
-	case s.ExitCode == pid1.ExitOrphaned:
-		r.Cause = Orphaned
-	case s.ExitCode == pid1.ExitInit || s.Error != "" || s.Status == "created": // its maker ended before the start
+	case r.Cause != Exited:
+	case s.Error != "" || s.Status == "created": // its maker ended before the start
 		r.Cause = Broken
-	case s.ExitCode == pid1.ExitNotFound:
-		r.Cause, r.ExitCode = NotStarted, 127
-	case s.ExitCode == pid1.ExitNotRun:
-		r.Cause, r.ExitCode = NotStarted, 126
-	case s.ExitCode == 128+int(syscall.SIGKILL) && s.OOMKilled:
+	case s.ExitCode == exitKilled && s.OOMKilled:
 		r.Cause = OutOfMemory
 	}
 	return r
 }
 
+const exitKilled = 128 + int(syscall.SIGKILL)
+
+// exited is what PID 1's exit code says.
+func exited(code int) Result {
+	switch code {
+	case pid1.ExitStdoutLimit:
+		return Result{StdoutLimit, code}
+	case pid1.ExitOrphaned:
+		return Result{Orphaned, code}
+	case pid1.ExitInit:
+		return Result{Broken, code}
+	case pid1.ExitNotFound:
+		return Result{NotStarted, 127}
+	case pid1.ExitNotRun:
+		return Result{NotStarted, 126}
+	}
+	return Result{Exited, code}
+}
+
 // openTunnel connects to PID 1's socket. Where that cannot be reached it execs the
 // helper that hands its stdio to PID 1, which costs the engine as much as a start.
 func (p *process) openTunnel(ctx context.Context) (io.ReadWriteCloser, error) {
-	if c, err := connect(ctx, p.spec.State); err == nil {
-		return c, nil
+	c, err := connect(ctx, p.spec.State)
+	if err == nil || errors.Is(err, ErrEnded) {
+		return c, err
 	}
 	return p.execTunnel(ctx)
 }
@@ -212,7 +225,7 @@ func (p *process) execTunnel(ctx context.Context) (io.ReadWriteCloser, error) {
 	ctx, cancel := context.WithTimeout(ctx, callMax)
 	defer cancel()
 	e, err := p.d.api.ContainerExecCreate(ctx, p.id, container.ExecOptions{
-		Cmd:         []string{InitPath, "sandbox-init", "tunnel"},
+		Cmd:         []string{InitPath, "tunnel"},
 		AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {

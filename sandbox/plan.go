@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// InitPath is the program that must be in every image: this program itself,
+	// InitPath is the program that must be in every image, PID 1: cmd/sandbox-init,
 	// built statically for the engine's platform.
-	InitPath = "/opt/ratchetai/ratchetai-runner"
+	InitPath = "/opt/ratchetai/sandbox-init"
 
 	hostname = "sandbox"
 	// hosts is /etc/hosts where there is no network: no resolver answers, and
@@ -49,7 +49,7 @@ func plan(s Spec, cpus int) request {
 		Config: &container.Config{
 			Hostname:        hostname,
 			Image:           s.Image,
-			Entrypoint:      append([]string{InitPath, "sandbox-init"}, init.Args()...),
+			Entrypoint:      append([]string{InitPath}, init.Args()...),
 			Cmd:             []string{},
 			Env:             s.Env,
 			WorkingDir:      s.Dir,

@@ -170,8 +170,6 @@ const (
 type Result struct {
 	Cause    Cause
 	ExitCode int // of the process; 128 + number after a signal
-	Started  time.Time
-	Finished time.Time
 }
 
 // Stats is what a sandbox uses.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -48,14 +46,8 @@ func (a *app) examine(cmd *cobra.Command) ([]doctor.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
-	}
-	b := a.builder(nil)
-	b.Program = program
 	return doctor.Run(cmd.Context(), doctor.Options{
-		Getenv: a.getenv, Home: a.home(), State: state, Engine: a.engine, Builder: b,
+		Getenv: a.getenv, Home: a.home(), State: state, Engine: a.engine, Builder: a.builder(nil),
 	}), nil
 }
 

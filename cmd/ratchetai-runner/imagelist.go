@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -95,9 +94,6 @@ func (a *app) withImages(ctx context.Context, f func(runner.Builder, []runner.Bu
 	}
 	defer engine.Close()
 	b := a.builder(engine)
-	if b.Program, err = os.Executable(); err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
 	all, err := b.Images(ctx, store)
 	if err != nil {
 		return err

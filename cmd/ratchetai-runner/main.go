@@ -41,24 +41,26 @@
 //	6    the subscription's usage limit is reached
 //	124  the session's deadline passed
 //
-// Two hidden commands run inside sandboxes: sandbox-init is PID 1 of each (package
-// pid1), sandbox-attack is the self-test's attacker (package attack).
+// The hidden command sandbox-attack runs inside a sandbox: it is the self-test's
+// attacker (package attack).
 package main
 
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 
 	"github.com/sprawlto/ratchetai-runner/internal/attack"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
+	"github.com/sprawlto/ratchetai-runner/sandbox"
 	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
 )
 
 func main() {
-	// First of all: PID 1 starts with every session and knows nothing of the rest.
-	if len(os.Args) > 1 && os.Args[1] == "sandbox-init" {
-		os.Exit(pid1.Main(os.Args[2:]))
+	// In an image that a build without cmd/sandbox-init made.
+	if filepath.Base(os.Args[0]) == filepath.Base(sandbox.InitPath) {
+		os.Exit(pid1.Main(os.Args[1:]))
 	}
 	if len(os.Args) > 1 && os.Args[1] == attack.Subcommand {
 		os.Exit(attack.Main(os.Args[2:]))

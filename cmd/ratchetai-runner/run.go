@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -155,8 +154,9 @@ func (a *app) runTask(ctx context.Context, task runner.Task, from imageFlags, vi
 // builder builds images with the agents' versions of the environment, or the
 // pinned ones.
 func (a *app) builder(engine *sandbox.Docker) runner.Builder {
+	program, _ := os.Executable() // where the system does not say, what needs it fails
 	return runner.Builder{
-		Engine: engine, CA: runner.SystemCA(a.getenv), Login: a.registryLogin,
+		Engine: engine, Program: program, CA: runner.SystemCA(a.getenv), Login: a.registryLogin,
 		ClaudeVersion: a.getenv("RATCHETAI_CLAUDE_VERSION"), CodexVersion: a.getenv("RATCHETAI_CODEX_VERSION"),
 	}
 }
@@ -172,11 +172,6 @@ func (a *app) image(ctx context.Context, b runner.Builder, view viewFlags) (tag 
 
 // showImage shows how ensure builds an image with b, if that is necessary.
 func (a *app) showImage(ctx context.Context, b runner.Builder, view viewFlags, ensure func(runner.Builder) error) error {
-	program, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	b.Program = program
 	o := a.display()
 	o.Live = o.Live && !view.json && !view.quiet
 	o.Quiet = view.quiet
@@ -194,7 +189,7 @@ func (a *app) showImage(ctx context.Context, b runner.Builder, view viewFlags, e
 	}
 	b.Progress = func(line string) { locked(func() { progress.Line(line) }) }
 	stop := every(tick, func() { locked(progress.Tick) })
-	err = ensure(b)
+	err := ensure(b)
 	stop()
 	if err != nil {
 		if !errors.Is(err, sandbox.ErrUnavailable) && ctx.Err() == nil {

@@ -53,11 +53,14 @@ func (a *app) selftest(ctx context.Context, asJSON bool) error {
 	defer engine.Close()
 	starting := newStarting(ctx)
 	defer starting.release()
-	image, err := a.image(starting.ctx, a.builder(engine), viewFlags{json: asJSON})
+	b := a.builder(engine)
+	image, err := a.image(starting.ctx, b, viewFlags{json: asJSON})
 	if err != nil {
 		return starting.explain(err)
 	}
-	o := attack.Options{Runner: *a.runner(store, engine), Dir: store.Root(), Image: image, Progress: a.showAttempt(asJSON)}
+	o := attack.Options{
+		Runner: *a.runner(store, engine), Dir: store.Root(), Image: image, Program: b.Program, Progress: a.showAttempt(asJSON),
+	}
 	report, err := attack.Run(starting.ctx, o)
 	if err != nil {
 		return starting.explain(err)

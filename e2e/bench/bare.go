@@ -95,10 +95,21 @@ func (b *bare) pid(ctx context.Context, name string) (int, error) {
 }
 
 // makeImage makes an image of the given files (path in it: path here), all
-// executable, and nothing else.
+// executable, and of what sessions mount something on, as in images/final.Dockerfile
+// and its base.
 func (b *bare) makeImage(ctx context.Context, tag string, files map[string]string) error {
 	var context bytes.Buffer
 	w := tar.NewWriter(&context)
+	for _, dir := range []string{"etc", "tmp", "home/agent", "run/login", "run/ratchetai", "workspace"} {
+		if err := w.WriteHeader(&tar.Header{Name: dir, Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
+			return err
+		}
+	}
+	for _, file := range []string{"etc/group", "etc/hosts", "etc/passwd"} {
+		if err := w.WriteHeader(&tar.Header{Name: file, Mode: 0o644}); err != nil {
+			return err
+		}
+	}
 	for name, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
 
+	"github.com/sprawlto/ratchetai-runner/images"
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
@@ -77,7 +78,11 @@ func (l *lab) openEngine(ctx context.Context) (err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the probe: %w: %s", err, out)
 	}
-	return l.bare.makeImage(ctx, l.bare.image, map[string]string{"probe": probe, sandbox.InitPath[1:]: l.program})
+	init := filepath.Join(l.dir, "sandbox-init")
+	if err := os.WriteFile(init, images.Init(), 0o600); err != nil {
+		return err
+	}
+	return l.bare.makeImage(ctx, l.bare.image, map[string]string{"probe": probe, sandbox.InitPath[1:]: init})
 }
 
 func (l *lab) close() {

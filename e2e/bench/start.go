@@ -91,7 +91,7 @@ func (l *lab) initMemory(ctx context.Context, spec sandbox.Spec) (kb int64) {
 			continue
 		}
 		command, _ := os.ReadFile(dir + "/cmdline")
-		if !bytes.HasPrefix(command, []byte(sandbox.InitPath+"\x00sandbox-init")) {
+		if !bytes.HasPrefix(command, []byte(sandbox.InitPath+"\x00")) {
 			continue
 		}
 		n, _ := strconv.Atoi(filepath.Base(dir))

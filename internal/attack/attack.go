@@ -87,6 +87,9 @@ func command(program, mode string, t target) []string {
 	return []string{program, Subcommand, mode, string(data)}
 }
 
+// programPath is where this program is inside.
+const programPath = "/run/selftest"
+
 // Subcommand is how this program is called inside; main dispatches it to Main.
 const Subcommand = "sandbox-attack"
 

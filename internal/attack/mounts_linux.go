@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
 
 // mounts is escape through the file system's arrangement.
@@ -38,11 +40,7 @@ func mounts() []attempt {
 			for _, name := range []string{"/", "/etc", "/usr/bin", "/opt/ratchetai", "/opt/ratchetai/bin", "/var/tmp", "/root", "/lib"} {
 				all = append(all, denied("create in "+name, create(filepath.Join(name, "selftest")), unix.EROFS, unix.EACCES, unix.ENOENT))
 			}
-			exe, err := os.Executable()
-			if err != nil {
-				return broken("own path: %v", err)
-			}
-			return every(append(all, closedToWrite(exe))...)
+			return every(append(all, closedToWrite(sandbox.InitPath))...)
 		}},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -40,6 +41,8 @@ type Options struct {
 	// Dir is where temporary directories that the engine can mount are made.
 	Dir   string
 	Image string
+	// Program is this program's file: it attacks.
+	Program string
 	// Progress, if not nil, gets each result as it comes.
 	Progress func(Result)
 	// Weaken, if not nil, has the last word on each sandbox; see runner.Probe.
@@ -71,7 +74,11 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		return Report{}, fmt.Errorf("lay out the attack: %w", err)
 	}
 	defer os.RemoveAll(l.base)
-	if err := l.login(); err != nil {
+	err = l.login()
+	if err == nil {
+		err = l.copyProgram()
+	}
+	if err != nil {
 		return Report{}, fmt.Errorf("lay out the attack: %w", err)
 	}
 	if err := l.attack(ctx); err != nil {
@@ -100,6 +107,25 @@ func (l *lab) login() error {
 		l.user = fmt.Sprintf("%d:%d", person, person)
 	}
 	return os.WriteFile(filepath.Join(home, ".claude", ".credentials.json"), data, 0o600)
+}
+
+// copyProgram puts this program where sandboxes can have it mounted: one that runs in a
+// container is on no disk that the engine knows.
+func (l *lab) copyProgram() error {
+	if runtime.GOOS != "linux" {
+		return errors.New("this program attacks from inside a sandbox, which takes one for Linux")
+	}
+	self, err := os.Open(l.Program)
+	if err != nil {
+		return err
+	}
+	defer self.Close()
+	c, err := os.OpenFile(filepath.Join(l.base, "program"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(c, self)
+	return errors.Join(err, c.Close(), os.Chmod(c.Name(), 0o755)) // whatever our umask is
 }
 
 func (l *lab) attack(ctx context.Context) error {
@@ -149,7 +175,12 @@ func (l *lab) start(ctx context.Context, part, neighbour string, limits sandbox.
 		Title: "selftest --attack: " + part, Prompt: part, Kind: agent.Claude, Workspace: workspace, User: l.user,
 		Image: l.Image, Allow: l.bait.rules(), Login: credential.ModeMount,
 		Timeout: 2 * runMax, Orphan: time.Minute, Limits: limits,
-	}, command(sandbox.InitPath, part, l.bait.target(neighbour)), l.Weaken)
+	}, command(programPath, part, l.bait.target(neighbour)), func(s *sandbox.Spec) {
+		s.Mounts = append(s.Mounts, sandbox.Mount{Source: filepath.Join(l.base, "program"), Target: programPath, ReadOnly: true})
+		if l.Weaken != nil {
+			l.Weaken(s)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}

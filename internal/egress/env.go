@@ -19,7 +19,7 @@ import (
 //     session that cannot bear the line unsets it. The aether option makes Maven look at system properties.
 //   - GIT_SSH_COMMAND, only when sshProxy is not empty: git over ssh. sshProxy is a shell command without arguments
 //     that need quoting; it gets host and port appended and must connect its stdin and stdout to them through the
-//     proxy (for example "/opt/ratchetai/ratchetai-runner sandbox-init connect"). Host keys are checked as ever: the
+//     proxy (for example "/opt/ratchetai/sandbox-init connect"). Host keys are checked as ever: the
 //     session needs a known_hosts file.
 func Env(addr, sshProxy string) []string {
 	const noProxy = "localhost,127.0.0.1,::1"

@@ -12,7 +12,7 @@ func TestEnv(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		"ALL_PROXY=http://127.0.0.1:3128",
-		"GIT_SSH_COMMAND=ssh -o 'ProxyCommand=/opt/ratchetai/ratchetai-runner sandbox-init connect %h %p'",
+		"GIT_SSH_COMMAND=ssh -o 'ProxyCommand=/opt/ratchetai/sandbox-init connect %h %p'",
 		"HTTPS_PROXY=http://127.0.0.1:3128",
 		"HTTP_PROXY=http://127.0.0.1:3128",
 		"JAVA_TOOL_OPTIONS=-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128 -Dhttps.proxyHost=127.0.0.1" +
@@ -24,7 +24,7 @@ func TestEnv(t *testing.T) {
 		"https_proxy=http://127.0.0.1:3128",
 		"no_proxy=localhost,127.0.0.1,::1",
 	}
-	got := Env("127.0.0.1:3128", "/opt/ratchetai/ratchetai-runner sandbox-init connect")
+	got := Env("127.0.0.1:3128", "/opt/ratchetai/sandbox-init connect")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

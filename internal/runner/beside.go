@@ -23,16 +23,26 @@ func (s *Store) beside(rec Record) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unended := make(map[string]Record)
 	var all []Record
 	for _, id := range ids {
-		if id == rec.ID || finished(s.dir(id)) != nil {
+		if id == rec.ID || isFinished(s.dir(id)) {
 			continue
 		}
-		other, err := s.load(id)
-		if err == nil && (inside(other.Workspace, rec.Workspace) || inside(rec.Workspace, other.Workspace)) {
+		other, known := s.unended[id]
+		if !known {
+			if other, err = s.load(id); err != nil {
+				continue
+			}
+		}
+		unended[id] = other
+		if inside(other.Workspace, rec.Workspace) || inside(rec.Workspace, other.Workspace) {
 			all = append(all, other)
 		}
 	}
+	s.unended = unended
 	return all, nil
 }
 

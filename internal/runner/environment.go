@@ -47,7 +47,7 @@ func environment(more ...[]string) []string {
 		"PATH": "/opt/ratchetai/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME": agent.Home, "LANG": "C.UTF-8", "TERM": "dumb", "TMPDIR": "/tmp",
 	}
-	proxy := egress.Env(pid1.ProxyAddr, sandbox.InitPath+" sandbox-init connect")
+	proxy := egress.Env(pid1.ProxyAddr, sandbox.InitPath+" connect")
 	for _, set := range append([][]string{proxy}, more...) {
 		for _, e := range set {
 			if k, v, ok := strings.Cut(e, "="); ok {

@@ -61,7 +61,7 @@ func (s *Store) release(id string) error {
 	for _, other := range ids {
 		file := filepath.Join(s.dir(other), holdFile)
 		h, ok := readHold(file)
-		if !ok || h.Workspace != own.Workspace || other != id && finished(s.dir(other)) == nil {
+		if !ok || h.Workspace != own.Workspace || other != id && !isFinished(s.dir(other)) {
 			continue
 		}
 		if err := workspace.Release(h.Workspace, h.Paths); err != nil {
@@ -86,7 +86,7 @@ func (s *Store) held(dir, id string) []string {
 		if other == id {
 			continue
 		}
-		if h, ok := readHold(filepath.Join(s.dir(other), holdFile)); ok && h.Workspace == dir && finished(s.dir(other)) == nil {
+		if h, ok := readHold(filepath.Join(s.dir(other), holdFile)); ok && h.Workspace == dir && !isFinished(s.dir(other)) {
 			paths = append(paths, h.Paths...)
 		}
 	}
@@ -98,7 +98,7 @@ func (s *Store) held(dir, id string) []string {
 func (s *Store) releaseEnded() error {
 	ids, err := s.ids()
 	for _, id := range ids {
-		if _, ok := readHold(filepath.Join(s.dir(id), holdFile)); ok && finished(s.dir(id)) != nil {
+		if _, ok := readHold(filepath.Join(s.dir(id), holdFile)); ok && isFinished(s.dir(id)) {
 			err = errors.Join(err, s.release(id))
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -27,7 +28,7 @@ const repository = "ratchetai-runner"
 // that it is built once and again only when something of that changed.
 type Builder struct {
 	Engine *sandbox.Docker
-	// Program is this program for Linux, which becomes PID 1 of the sandboxes.
+	// Program is this program's file.
 	Program string
 	// CA is a file with certificates that downloads need beyond the base image's,
 	// such as the system's bundle; empty for none.
@@ -80,9 +81,9 @@ func (b Builder) Have(ctx context.Context) ([]sandbox.ImageInfo, error) {
 
 // materials is what images are made of on this machine, Dockerfiles apart.
 type materials struct {
-	arch    string // of the engine, as Go names it
-	program string // file of this program for the engine's platform
-	ca      []byte
+	arch string            // of the engine, as Go names it
+	init sandbox.BuildFile // PID 1 for the engine's platform
+	ca   []byte
 }
 
 func (b Builder) materials(ctx context.Context) (m materials, err error) {
@@ -91,7 +92,7 @@ func (b Builder) materials(ctx context.Context) (m materials, err error) {
 		return m, err
 	}
 	m.arch = info.Arch
-	if m.program, err = programFor(b.Program, m.arch); err != nil {
+	if m.init, err = initFor(b.Program, m.arch); err != nil {
 		return m, err
 	}
 	m.ca, err = readCA(b.CA)
@@ -171,17 +172,14 @@ func (b Builder) version(kind agent.Kind) string {
 	return cmp.Or(b.CodexVersion, images.Codex().Version)
 }
 
-// final is from, an image with an agent, and this program.
+// final is from, an image with an agent, and PID 1.
 func (m materials) final(from string) sandbox.Build {
 	return sandbox.Build{
 		Tag:        repository,
 		Dockerfile: images.FinalDockerfile,
 		Args:       map[string]string{"BASE": from},
-		Files: []sandbox.BuildFile{
-			embedded(images.FinalDockerfile),
-			{Name: "ratchetai-runner", Mode: 0o755, Path: m.program},
-		},
-		Labels: map[string]string{labelKind: "sandbox", labelFrom: from},
+		Files:      []sandbox.BuildFile{embedded(images.FinalDockerfile), m.init},
+		Labels:     map[string]string{labelKind: "sandbox", labelFrom: from},
 	}
 }
 
@@ -253,18 +251,25 @@ func withProxy(args map[string]string) map[string]string {
 	return args
 }
 
-// programFor returns the file that can be PID 1 on an engine of arch: this
-// program if it runs on the same platform, else its sibling for Linux.
-func programFor(program, arch string) (string, error) {
-	if runtime.GOOS == "linux" && runtime.GOARCH == arch {
-		return program, nil
+// initFor returns PID 1 for an engine of arch: what program, which is this one, carries;
+// if it was built without that, itself (see main), or a file beside it.
+func initFor(program, arch string) (sandbox.BuildFile, error) {
+	init := sandbox.BuildFile{Name: path.Base(sandbox.InitPath), Mode: 0o755}
+	if runtime.GOARCH == arch {
+		if init.Content = images.Init(); len(init.Content) > 0 {
+			return init, nil
+		}
+		if runtime.GOOS == "linux" {
+			init.Path = program
+			return init, nil
+		}
 	}
-	sibling := filepath.Join(filepath.Dir(program), "ratchetai-runner-linux-"+arch)
-	if _, err := os.Stat(sibling); err != nil {
-		return "", fmt.Errorf("the engine runs linux/%s and needs this program built for it: put it at %s "+
-			"(GOOS=linux GOARCH=%s CGO_ENABLED=0 go build -o %s ./cmd/ratchetai-runner)", arch, sibling, arch, sibling)
+	init.Path = filepath.Join(filepath.Dir(program), init.Name+"-linux-"+arch)
+	if _, err := os.Stat(init.Path); err != nil {
+		return init, fmt.Errorf("the engine runs linux/%s and needs its sandbox-init: put it at %s "+
+			"(GOOS=linux GOARCH=%s CGO_ENABLED=0 go build -o %s ./cmd/sandbox-init)", arch, init.Path, arch, init.Path)
 	}
-	return sibling, nil
+	return init, nil
 }
 
 func readCA(name string) ([]byte, error) {

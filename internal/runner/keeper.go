@@ -248,7 +248,7 @@ func (r *Runner) owned(c sandbox.Info) bool {
 	// An end is recorded after the container is removed, unless the engine was
 	// away then, or made the container after its runner had been killed.
 	_, err := os.Stat(r.Store.dir(c.ID))
-	return err == nil && finished(r.Store.dir(c.ID)) == nil
+	return err == nil && !isFinished(r.Store.dir(c.ID))
 }
 
 // sweepHelpers removes what helpers of killed runners left on disk, which may be a

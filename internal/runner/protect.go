@@ -35,8 +35,10 @@ func (r *Runner) protect(s *Session) (workspace.Plan, []sandbox.Mount, error) {
 	if err != nil {
 		return plan, nil, err
 	}
-	if err := gitDefaults(filepath.Join(dir, "home"), held, owner); err != nil {
-		return plan, nil, fmt.Errorf("prepare the agent's home: %w", err)
+	if len(plan.Mounts)+len(held) > 0 {
+		if err := gitDefaults(filepath.Join(dir, "home"), held, owner); err != nil {
+			return plan, nil, fmt.Errorf("prepare the agent's home: %w", err)
+		}
 	}
 	var mounts []sandbox.Mount
 	for _, m := range plan.Mounts {

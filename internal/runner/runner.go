@@ -325,7 +325,7 @@ func (r *Runner) Attach(ctx context.Context, id string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if finished(r.Store.dir(rec.ID)) != nil {
+	if isFinished(r.Store.dir(rec.ID)) {
 		held.release()
 		return nil, fmt.Errorf("session %s: %w", rec.ID, ErrFinished)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -95,6 +96,9 @@ const (
 type Store struct {
 	root   string
 	runner string
+
+	mu      sync.Mutex
+	unended map[string]Record // by id, as beside last found them: they never change
 }
 
 // OpenStore opens the store at root and creates it if necessary, readable by
@@ -328,6 +332,12 @@ func finished(dir string) *event.SessionFinished {
 		return nil
 	}
 	return &end
+}
+
+// isFinished reports whether the session has its last event.
+func isFinished(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, resultFile))
+	return err == nil
 }
 
 // markFinished is called when the journal is complete.

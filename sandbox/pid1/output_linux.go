@@ -57,6 +57,9 @@ func (o *output) start() {
 	go o.tell()
 }
 
+// seal says that the file is whole and that PID 1 ends.
+func (o *output) seal() { _ = o.file.Chmod(SealedMode) }
+
 // save moves the pipe's bytes into the file without copying them through this
 // process. It ends when the last writer of the pipe is gone.
 func (o *output) save() {

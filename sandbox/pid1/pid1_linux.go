@@ -34,7 +34,7 @@ func Main(args []string) int {
 		case "tunnel":
 			return report(tunnelHelper())
 		case "connect":
-			return report(connectHelper(args[1:]))
+			return report(connectHelper(ProxyAddr, args[1:], os.Stdin, os.Stdout))
 		}
 	}
 	c, err := Parse(args)
@@ -105,6 +105,7 @@ func supervise(c Config, agent *os.Process, hub *hub, out *output, signals <-cha
 			_ = syscall.Kill(-1, syscall.SIGKILL) // whatever the agent left behind
 			<-out.saved                           // no writer of the pipe is left
 			hub.flush()
+			out.seal()
 			select {
 			case override = <-out.stop:
 			default:

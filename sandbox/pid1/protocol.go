@@ -1,4 +1,4 @@
-// Package pid1 is PID 1 of every sandbox: `ratchetai-runner sandbox-init`.
+// Package pid1 is PID 1 of every sandbox: cmd/sandbox-init.
 //
 // It starts the agent and stands between it and a runner that may vanish at any
 // moment:
@@ -41,6 +41,8 @@ const (
 	// runner has made it as NewStdoutFile; PID 1 gives it its name.
 	StdoutFile    = "stdout"
 	NewStdoutFile = "stdout.new"
+	// SealedMode is the file's when PID 1 is about to end: nobody listens any more.
+	SealedMode = 0o400
 	// SocketFile is where a runner on the same machine connects. PID 1 then says what
 	// it found in KeyFile, of KeyBytes, and removed before the agent started: nobody
 	// else in the sandbox knows it.

@@ -200,9 +200,6 @@ func testStreams(t *testing.T, b *bench) {
 	wantBytes(t, out, []byte("out 1\nüber 2\n"))
 	wantBytes(t, <-stderr, []byte("err 1\nüber err 2\n"))
 	wantExit(t, r, sandbox.Exited, 0)
-	if r.Started.IsZero() || r.Finished.Before(r.Started) || time.Since(r.Finished) > time.Minute {
-		t.Errorf("started %v, finished %v", r.Started, r.Finished)
-	}
 }
 
 func testLongLines(t *testing.T, b *bench) {

@@ -221,7 +221,7 @@ func (c *fakeContainer) end(cause sandbox.Cause, code int) {
 	if c.cause != "" {
 		cause, code = c.cause, c.code
 	}
-	c.result = sandbox.Result{Cause: cause, ExitCode: code, Started: c.created, Finished: time.Now()}
+	c.result = sandbox.Result{Cause: cause, ExitCode: code}
 	if c.orphan != nil {
 		c.orphan.Stop()
 	}

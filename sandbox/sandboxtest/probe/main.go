@@ -4,14 +4,15 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 
 	"github.com/sprawlto/ratchetai-runner/sandbox/pid1"
 	"github.com/sprawlto/ratchetai-runner/sandbox/sandboxtest"
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "sandbox-init" {
-		os.Exit(pid1.Main(os.Args[2:]))
+	if filepath.Base(os.Args[0]) == "sandbox-init" {
+		os.Exit(pid1.Main(os.Args[1:]))
 	}
 	os.Exit(sandboxtest.Probe(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
