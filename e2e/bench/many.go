@@ -15,10 +15,11 @@ import (
 const sessions = 32
 
 // measureMany runs many sessions at once, each from its prompt to its end, against
-// containers of the bare engine that only write, a few at a time.
+// containers of the bare engine that only write, a few at a time. The best of three
+// rounds counts, of both.
 func measureMany(ctx context.Context, l *lab) ([]row, error) {
 	best, bestAt := 0.0, 0
-	var succeeded, ours []float64
+	succeeded, ours := int64(sessions), 0.0
 	for _, atOnce := range []int{4, 6, 8} {
 		rate, err := l.manyBare(ctx, atOnce)
 		if err != nil {
@@ -27,21 +28,17 @@ func measureMany(ctx context.Context, l *lab) ([]row, error) {
 		if rate > best {
 			best, bestAt = rate, atOnce
 		}
-		if atOnce == 6 {
-			continue // two rounds of ours are enough
-		}
 		ok, rate, err := l.manySessions(ctx)
 		if err != nil {
 			return nil, err
 		}
-		succeeded, ours = append(succeeded, float64(ok)), append(ours, rate)
+		succeeded, ours = min(succeeded, ok), max(ours, rate)
 	}
-	o := max(ours[0], ours[1])
 	return []row{
-		row{What: fmt.Sprintf("%d sessions at once: succeeded", sessions), Value: min(succeeded[0], succeeded[1])}.atLeast(sessions),
+		row{What: fmt.Sprintf("%d sessions at once: succeeded", sessions), Value: float64(succeeded)}.atLeast(sessions),
 		row{
-			What: "rate of whole sessions", Bare: fmt.Sprintf("%.1f/s, %d at once", best, bestAt), Ours: fmt.Sprintf("%.1f/s", o),
-			Value: o / best, Unit: "x",
+			What: "rate of whole sessions", Bare: fmt.Sprintf("%.1f/s, %d at once", best, bestAt), Ours: fmt.Sprintf("%.1f/s", ours),
+			Value: ours / best, Unit: "x",
 		}.atLeast(1),
 	}, nil
 }
