@@ -70,6 +70,9 @@ func (r *Runner) share(s *Session, plan *workspace.Plan) error {
 	for _, m := range plan.Mounts {
 		paths = append(paths, m.Path)
 	}
+	if len(paths) == 0 {
+		return nil
+	}
 	return writeJSON(filepath.Join(r.Store.dir(s.ID), pinnedFile), paths)
 }
 

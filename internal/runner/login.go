@@ -106,6 +106,9 @@ func readable(user string, login credential.Source) error {
 const secretsFile = "secrets"
 
 func saveSecrets(dir string, secrets [][]byte) error {
+	if len(secrets) == 0 {
+		return nil
+	}
 	data, err := json.Marshal(secrets)
 	if err == nil {
 		err = writeFileOnce(filepath.Join(dir, secretsFile), data)
