@@ -13,8 +13,13 @@ import (
 	"sync"
 )
 
-// labelProxy is on every container that a proxy made.
-const labelProxy = "ratchetai.proxy"
+// labelProxy is on every container that a proxy made and says what was checked: proxySession
+// or proxyLook. The other labels of a container may be those of its image, which is anybody's.
+const (
+	labelProxy   = "ratchetai.proxy"
+	proxySession = "1"
+	proxyLook    = "look"
+)
 
 // The labels of package sandbox.
 const (
@@ -38,8 +43,8 @@ const (
 
 // rightTo says what may be done with a container that has labels.
 func (p *Proxy) rightTo(labels map[string]string) right {
-	if _, ok := labels[labelProxy]; ok {
-		if _, ok := labels[labelSession]; ok {
+	if made, ok := labels[labelProxy]; ok {
+		if made == proxySession && labels[labelSession] != "" {
 			return run
 		}
 		return look

@@ -82,7 +82,10 @@ func (p *Proxy) create(r *http.Request) (call, error) {
 	if err != nil {
 		return call{}, err
 	}
-	c.Labels[labelProxy] = "1"
+	c.Labels[labelProxy] = proxySession
+	if _, ok := c.Labels[labelLook]; ok {
+		c.Labels[labelProxy] = proxyLook
+	}
 	body, err := json.Marshal(c)
 	return call{path: "/containers/create", query: query, body: body}, err
 }

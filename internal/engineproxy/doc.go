@@ -13,8 +13,8 @@
 // capabilities, no network, no devices, limits, a read-only root, and mounts only of
 // directories that the machine's owner named. It gets the proxy's label, and only
 // containers that have it can be looked at, attached to, run commands in or removed.
-// Images are built by the classic builder without the machine's network, and only
-// images named ratchetai-… are built or removed.
+// Images are built by the classic builder, whose containers are not on the machine's own
+// network, and only images named ratchetai-… are built or removed.
 //
 // What remains to a runner that somebody else controls is in docs/SECURITY.md.
 package engineproxy

@@ -40,7 +40,7 @@ type engine struct {
 func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	labels := map[string]map[string]string{
 		session:  {labelSession: "s", labelProxy: "1"},
-		looked:   {labelLook: "", labelProxy: "1"},
+		looked:   {labelLook: "", labelProxy: "look", labelSession: "the image's"},
 		runnerC:  {"box": "runner"},
 		stranger: {"com.docker.compose.project": "db"},
 		unfenced: {labelSession: "s"},
@@ -244,6 +244,9 @@ func TestCreate(t *testing.T) {
 	look := `{"Image":"i","Entrypoint":["x"],"Labels":{"ratchetai.look":""},"NetworkDisabled":true,"HostConfig":{"NetworkMode":"none"}}`
 	if status, answer := send(t, socket, "POST /v1.41/containers/create", look); status != http.StatusOK {
 		t.Error(answer)
+	}
+	if got := e.last(); !strings.Contains(got, `"ratchetai.proxy":"look"`) {
+		t.Errorf("%s: not told from a session's", got)
 	}
 }
 
