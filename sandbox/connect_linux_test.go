@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -148,4 +149,43 @@ func TestConnectWaits(t *testing.T) {
 	}
 	c.Close()
 	<-came
+}
+
+// Of a PID 1 that has ended nothing is asked of the engine; of one that is there the file's
+// mode, which the agent can change, says nothing.
+func TestConnectEnded(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		mode os.FileMode
+		says []byte
+		want error
+	}{
+		"ended":           {pid1.SealedMode, nil, ErrEnded},
+		"has no socket":   {0o600, nil, syscall.ECONNREFUSED},
+		"is about to end": {pid1.SealedMode, testKey, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			listening, socket := "other", pid1.SocketFile
+			if c.says != nil {
+				listening, socket = socket, "dead"
+			}
+			state, _ := stateWithSocket(t, listening, c.says)
+			dir := filepath.Join(state, "io")
+			if err := syscall.Mknod(filepath.Join(dir, socket), syscall.S_IFSOCK|0o600, 0); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(dir, pid1.StdoutFile)
+			if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, c.mode)); err != nil {
+				t.Fatal(err)
+			}
+			stream, err := connect(t.Context(), state)
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if err == nil {
+				stream.Close()
+			}
+		})
+	}
 }
