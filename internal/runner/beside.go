@@ -19,7 +19,7 @@ const pinnedFile = "pinned.json"
 // beside returns the sessions of this store that have not ended and work in the
 // workspace of rec, in a directory that holds it or in one that it holds.
 func (s *Store) beside(rec Record) ([]Record, error) {
-	ids, err := s.ids()
+	ids, err := s.current()
 	if err != nil {
 		return nil, err
 	}

@@ -93,3 +93,16 @@ func (b *bundle) plant(t *testing.T, names ...string) {
 		}
 	}
 }
+
+// TestManyOldSessions: what has ended and holds nothing is not looked at again.
+func TestManyOldSessions(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answer("hello"))
+	for range 20 {
+		b.run(t)
+	}
+	open, err := b.Store.current()
+	if err != nil || len(open) != 0 {
+		t.Errorf("20 sessions have ended, and %v matter: %v", open, err)
+	}
+}

@@ -54,7 +54,7 @@ func (s *Store) release(id string) error {
 	if !ok || len(s.held(own.Workspace, id)) > 0 {
 		return nil
 	}
-	ids, err := s.ids()
+	ids, err := s.current()
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *Store) release(id string) error {
 // held are the paths of dir that sessions other than id hold and that have not
 // ended.
 func (s *Store) held(dir, id string) []string {
-	ids, err := s.ids()
+	ids, err := s.current()
 	if err != nil {
 		return nil
 	}
@@ -96,7 +96,7 @@ func (s *Store) held(dir, id string) []string {
 // releaseEnded removes what ended sessions left in workspaces because their
 // runners died before they came to it.
 func (s *Store) releaseEnded() error {
-	ids, err := s.ids()
+	ids, err := s.current()
 	for _, id := range ids {
 		if _, ok := readHold(filepath.Join(s.dir(id), holdFile)); ok && isFinished(s.dir(id)) {
 			err = errors.Join(err, s.release(id))

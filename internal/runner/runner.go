@@ -399,13 +399,13 @@ func (r *Runner) Sweep(ctx context.Context) (int, error) {
 		running[c.ID] = c.Running
 	}
 	_, err = sandbox.Reap(ctx, r.Engine, r.Store.runner, r.owned)
-	all, lerr := r.Store.List()
+	ids, lerr := r.Store.current()
 	swept := 0
-	for _, sum := range all {
-		if sum.State != Orphaned || running[sum.ID] {
+	for _, id := range ids {
+		if sum, serr := r.Store.Summary(id); serr != nil || sum.State != Orphaned || running[id] {
 			continue
 		}
-		s, aerr := r.Attach(ctx, sum.ID)
+		s, aerr := r.Attach(ctx, id)
 		if errors.Is(aerr, ErrBusy) || errors.Is(aerr, ErrFinished) {
 			continue
 		}

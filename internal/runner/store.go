@@ -98,7 +98,8 @@ type Store struct {
 	runner string
 
 	mu      sync.Mutex
-	unended map[string]Record // by id, as beside last found them: they never change
+	unended map[string]Record   // by id, as beside last found them: they never change
+	past    map[string]struct{} // ids that current leaves out
 }
 
 // OpenStore opens the store at root and creates it if necessary, readable by
@@ -206,6 +207,11 @@ func (s *Store) create(r Record) (*lock, error) {
 
 // Load returns the record of the session whose id is, or begins with, id.
 func (s *Store) Load(id string) (Record, error) {
+	if checkID(id) == nil {
+		if r, err := s.load(id); err == nil {
+			return r, nil
+		}
+	}
 	full, err := s.resolve(id)
 	if err != nil {
 		return Record{}, err
@@ -255,9 +261,40 @@ func (s *Store) ids() ([]string, error) {
 	return ids, nil
 }
 
+// current returns the ids of all sessions but those that have ended and hold nothing in a
+// workspace, which stays so. There may be thousands of these, and each session that begins
+// or ends looks at the others.
+func (s *Store) current() ([]string, error) {
+	d, err := os.Open(filepath.Join(s.root, "sessions"))
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	defer d.Close()
+	ids, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.past == nil || len(s.past) > len(ids) { // some were removed
+		s.past = make(map[string]struct{}, len(ids))
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		_, over := s.past[id]
+		if !over && isFinished(s.dir(id)) {
+			if _, err := os.Lstat(filepath.Join(s.dir(id), holdFile)); errors.Is(err, fs.ErrNotExist) {
+				s.past[id], over = struct{}{}, true
+			}
+		}
+		return over
+	})
+	slices.Sort(ids)
+	return ids, nil
+}
+
 // sweep removes directories of sessions whose creation was cut off long ago.
 func (s *Store) sweep() error {
-	ids, err := s.ids()
+	ids, err := s.current()
 	for _, id := range ids {
 		info, serr := os.Stat(s.dir(id))
 		_, rerr := os.Stat(filepath.Join(s.dir(id), recordFile))
