@@ -87,10 +87,13 @@ func (s *Session) redo(data []byte) agent.Step {
 	})
 }
 
-// again repeats a step whose events are journalled already.
+// again repeats a step whose events are journalled already: all that is kept of it is
+// what goes to the agent, because a journal can be long.
 func (s *Session) again(step agent.Step) {
 	s.note(step.Events)
-	s.pending = append(s.pending, step)
+	if len(step.Send) > 0 || step.Terminate {
+		s.pending = append(s.pending, agent.Step{Send: step.Send, Terminate: step.Terminate})
+	}
 }
 
 // run gives proc what waits for it and drives the session to its end in the
@@ -225,7 +228,7 @@ func (s *Session) finish(e end, proc sandbox.Process) {
 	s.over = true
 	s.final = event.SessionFinished{
 		Outcome: outcome, Reason: string(s.secrets.Bytes([]byte(reason))), Usage: s.usage,
-		DurationMS: time.Since(s.Created).Milliseconds(),
+		DurationMS: max(0, time.Since(s.Created).Milliseconds()), // another runner's clock may have been ahead
 	}
 	if proc != nil && e.lost == nil {
 		code := e.result.ExitCode

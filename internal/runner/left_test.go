@@ -138,3 +138,23 @@ func TestStopIsTakenOver(t *testing.T) {
 		}
 	})
 }
+
+// TestEndWithoutJournal: an agent that says nothing is ended though nothing can be
+// written down.
+func TestEndWithoutJournal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, tool(func(int, func(string)) bool { return true }))
+		s, err := b.Start(t.Context(), b.task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		s.journal.Close()
+		s.End(event.Errored, "enough")
+		waitFor(t, s)
+		if !errors.Is(s.Left(), ErrLeft) {
+			t.Errorf("left with %v", s.Left())
+		}
+	})
+}

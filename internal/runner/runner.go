@@ -255,7 +255,11 @@ func (r *Runner) launch(ctx context.Context, s *Session, t Task, login credentia
 	if err != nil {
 		return err
 	}
-	return s.run(proc)
+	if err := s.run(proc); err != nil {
+		_ = proc.Close()
+		return err
+	}
+	return nil
 }
 
 // prepare makes everything that the sandbox needs and returns what to start.
@@ -377,13 +381,17 @@ func (r *Runner) takeOver(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	if err := r.remember(ctx, s); err != nil { // the runner before may not have come to it
-		return err
+	err = r.remember(ctx, s) // the runner before may not have come to it
+	if err == nil {
+		if verr := sandbox.VerifyStdout(spec.State, s.out, s.sum); verr != nil {
+			s.emit(event.Notice{Kind: "warning", Text: "gap: output may be missing or wrong from here on: " + verr.Error()})
+		}
+		err = s.run(proc)
 	}
-	if err := sandbox.VerifyStdout(spec.State, s.out, s.sum); err != nil {
-		s.emit(event.Notice{Kind: "warning", Text: "gap: output may be missing or wrong from here on: " + err.Error()})
+	if err != nil {
+		_ = proc.Close() // the sandbox is an orphan again, which ends in time
 	}
-	return s.run(proc)
+	return err
 }
 
 // Sweep ends what dead runners left behind: it takes sessions whose agent has

@@ -168,8 +168,11 @@ func (s *Session) End(outcome event.Outcome, reason string) {
 	if s.over {
 		return
 	}
-	_ = s.stopBy(stopped{outcome: outcome, reason: reason})
-	_ = s.end()
+	err := s.stopBy(stopped{outcome: outcome, reason: reason})
+	if err = errors.Join(err, s.end()); err != nil && s.proc != nil {
+		proc := s.proc // what cannot be journalled is not sent: nothing else would end it
+		go func() { _ = proc.Kill(s.ctx) }()
+	}
 }
 
 // Kill ends the session at once.

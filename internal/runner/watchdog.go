@@ -32,17 +32,24 @@ func (s *Session) watch() *watchdog {
 	w.at(s.Created.Add(total*warnPercent/100), s.warnOfDeadline)
 	w.at(s.Deadline.Add(-min(graceMax, total/10)), s.tellDeadline)
 	w.at(s.Deadline, func() { s.End(event.TimedOut, deadlinePassed) })
-	w.every(diskPoll, func() time.Duration {
-		if err := diskSpace(s.runner.Store.dir(s.ID)); err != nil {
-			s.End(event.Errored, err.Error())
-			return 0
-		}
-		return diskPoll
-	})
+	w.every(diskPoll, s.lookAtDisk)
 	if s.Silence > 0 {
 		w.every(s.Silence, s.listen)
 	}
 	return w
+}
+
+// lookAtDisk ends a session before its end cannot be written down any more, and
+// returns when to look again. A look that stop was too late for is the last but one.
+func (s *Session) lookAtDisk() time.Duration {
+	if s.ctx.Err() != nil {
+		return 0
+	}
+	if err := diskSpace(s.runner.Store.dir(s.ID)); err != nil {
+		s.End(event.Errored, err.Error())
+		return 0
+	}
+	return diskPoll
 }
 
 const deadlinePassed = "the session reached its deadline"
