@@ -39,7 +39,7 @@ func (w *work) stop(s api.Stop) {
 		w.lease.State = fenced
 		w.save(true)
 	}
-	session, cancel, quit := w.session, w.cancel, w.quitUpload
+	session, cancel, quit, idle := w.session, w.cancel, w.quitUpload, w.idle
 	w.mu.Unlock()
 	switch {
 	case !first:
@@ -48,7 +48,10 @@ func (w *work) stop(s api.Stop) {
 	case cancel != nil:
 		cancel(runner.Stopped{Outcome: s.Outcome, Reason: s.Reason})
 	}
-	if fence {
+	switch {
+	case fence && idle:
+		w.lose()
+	case fence:
 		quit()
 		w.d.change()
 	}

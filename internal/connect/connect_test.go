@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -345,11 +346,18 @@ func TestRevoked(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	l := newLab(t, func(string) string { <-release; return "hello" })
+	var knows, fed atomic.Bool
+	l.config = func(c *Config) {
+		c.Notify = func(s string) { fed.Store(fed.Load() || knows.Load() && s == "WATCHDOG=1") }
+	}
 	d := l.start()
 	id := l.plane.offer(task.Spec{})
 	l.plane.untilState(id, task.Active)
 	l.plane.set(func() { l.plane.revoked = true })
 	l.plane.until("the daemon knows", func() bool { _, _, err := d.standing(); return err != nil })
+	knows.Store(true)
+	d.change() // or a minute later
+	l.plane.until("the watchdog is fed", fed.Load)
 	close(release)
 	if err := l.wait(d); !errors.Is(err, ErrRefused) {
 		t.Errorf("ended with %v", err)

@@ -183,10 +183,6 @@ func (w *work) settle(ctx context.Context) {
 			<-uploaded
 		}
 	}
-	if w.snapshot().State == fenced {
-		w.d.Say(w.title() + ": the lease is lost; its events stay on this machine")
-		w.d.forget(l.Session)
-	}
 }
 
 func because(reason string) string {

@@ -252,6 +252,7 @@ func (d *Daemon) endRefused(ctx context.Context, why error) error {
 		d.Say(fmt.Sprintf("%v; %d sessions go on to their end, and this runner ends with the last", err, n))
 	}
 	for d.busy() > 0 && ctx.Err() == nil {
+		d.notify("WATCHDOG=1") // sessions may take hours
 		sleep(ctx, time.Minute, d.changed)
 	}
 	for _, w := range d.all() {

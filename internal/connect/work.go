@@ -55,6 +55,7 @@ type work struct {
 	busy     bool // commands are being delivered
 	saved    time.Time
 	gone     bool          // the control plane needs no more of it
+	idle     bool          // run has ended: all that is left is to hear that the control plane knows
 	uploaded chan struct{} // closed when the upload has ended; nil before it begins
 
 	quitUpload context.CancelFunc
@@ -76,12 +77,22 @@ func (w *work) run(ctx context.Context) {
 	w.quit = quit
 	state := w.lease.State
 	w.mu.Unlock()
-	if state == task.Declined || state == task.Returned {
-		return
-	}
-	if w.drive(ctx) {
+	if state != task.Declined && state != task.Returned && w.drive(ctx) {
 		w.settle(ctx)
 	}
+	w.mu.Lock()
+	w.idle = ctx.Err() == nil
+	lost := w.idle && w.lease.State == fenced
+	w.mu.Unlock()
+	if lost {
+		w.lose()
+	}
+}
+
+// lose gives a lost lease up, when nothing is left to do here. Nothing more is said about it.
+func (w *work) lose() {
+	w.d.Say(w.title() + ": the lease is lost; its events stay on this machine")
+	w.d.forget(w.snapshot().Session)
 }
 
 // snapshot returns the lease as it is.
