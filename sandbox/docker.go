@@ -261,6 +261,12 @@ func (d *Docker) Adopt(ctx context.Context, spec Spec, offset int64) (Process, e
 	if err != nil {
 		return nil, d.fail("adopt sandbox "+spec.ID, err)
 	}
+	if c.State.Status == "created" { // its maker ended before the start
+		if err := d.remove(ctx, c.ID); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("adopt sandbox %s, which never started: %w", spec.ID, ErrNotFound)
+	}
 	p := newProcess(d, c.ID, spec)
 	p.adopt(offset)
 	return p, nil

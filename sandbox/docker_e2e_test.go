@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 	"github.com/google/uuid"
@@ -211,4 +213,29 @@ func finish(t testing.TB, p sandbox.Process) (stdout []byte, stderr string, r sa
 		t.Errorf("wait: %v", err)
 	}
 	return stdout, <-errs, r
+}
+
+// TestAdoptNeverStarted: a runner that was killed between a container's creation and its start
+// leaves nothing that can be taken over.
+func TestAdoptNeverStarted(t *testing.T) {
+	ctx := context.Background()
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	d, spec := newDocker(t), newSpec(t, "cat")
+	if _, err := api.ContainerCreate(ctx, &container.Config{Image: testImage, Cmd: []string{"cat"}}, nil, nil, nil, "ratchetai-"+spec.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Adopt(ctx, spec, 0); !errors.Is(err, sandbox.ErrNotFound) {
+		t.Errorf("adopted: %v", err)
+	}
+	p, err := d.Start(ctx, spec)
+	if err != nil {
+		t.Fatal("it is in the way:", err)
+	}
+	if err := p.Remove(ctx); err != nil {
+		t.Error(err)
+	}
 }

@@ -57,7 +57,8 @@ type Engine interface {
 	Start(ctx context.Context, spec Spec) (Process, error)
 	// Adopt takes over the process that Start was called for, possibly by another
 	// program, running or ended. Stdout continues at offset. Of spec it needs ID,
-	// State and Proxy. It returns ErrNotFound when the container is gone.
+	// State and Proxy. It returns ErrNotFound when the container is gone, or was made and
+	// never started; then it removes it.
 	Adopt(ctx context.Context, spec Spec, offset int64) (Process, error)
 	// List returns the containers of runner, or of all runners if it is empty.
 	List(ctx context.Context, runner string) ([]Info, error)
