@@ -193,7 +193,7 @@ func (f *fake) HeldSessions(context.Context) ([]store.Held, error) {
 	var list []store.Held
 	for _, id := range slices.Sorted(maps.Keys(f.sessions)) {
 		s := f.sessions[id]
-		if f.tasks[s.Task].Session == id && (s.State.Open() || s.State == task.Gone) {
+		if f.tasks[s.Task].Session == id && s.State.Open() {
 			list = append(list, f.held(s))
 		}
 	}

@@ -130,9 +130,7 @@ func (d *Dispatcher) load(ctx context.Context) error {
 		return err
 	}
 	for _, s := range all {
-		if s.State.Open() {
-			d.attach(d.known(s.Runner), s, api.LeaseTime)
-		}
+		d.attach(d.known(s.Runner), s, api.LeaseTime)
 	}
 	return d.loadQueue(ctx)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
-// Held is a session that a runner may still work at, as the dispatcher needs it.
+// Held is an open session, as the dispatcher needs it.
 type Held struct {
 	Session   string
 	Token     int64
@@ -42,8 +42,7 @@ func held(s sql.Session, t sql.Task) (Held, error) {
 	}, err
 }
 
-// HeldSessions returns all sessions that are offered, accepted or running, and lost ones that no
-// other attempt has followed.
+// HeldSessions returns all sessions that are offered, accepted or running.
 func (s *Store) HeldSessions(ctx context.Context) ([]Held, error) {
 	rows, err := s.read.HeldSessions(ctx)
 	if err != nil {

@@ -24,9 +24,9 @@ SELECT * FROM sessions WHERE key < @before ORDER BY key DESC LIMIT @max_rows;
 SELECT * FROM sessions WHERE state = @state AND key < @before ORDER BY key DESC LIMIT @max_rows;
 
 -- name: HeldSessions :many
-SELECT s.* FROM sessions s JOIN tasks t ON t.session = s.id AND t.id = s.task
-WHERE s.state IN ('offered', 'accepted', 'running', 'lost')
-ORDER BY s.key;
+SELECT * FROM sessions
+WHERE state IN ('offered', 'accepted', 'running')
+ORDER BY key;
 
 -- name: OpenSessionsOfRunner :one
 SELECT COUNT(*) FROM sessions WHERE runner = ? AND state IN ('offered', 'accepted', 'running');

@@ -91,9 +91,9 @@ func (q *Queries) DeleteSession(ctx context.Context, key int64) error {
 }
 
 const heldSessions = `-- name: HeldSessions :many
-SELECT s."key", s.id, s.task, s.state, s.attempt, s.runner, s.runner_name, s.workspace, s.offered_at, s.started_at, s.finished_at, s.last_seq, s.commands, s.stop_outcome, s.stop_reason, s.outcome, s.reason, s.usage FROM sessions s JOIN tasks t ON t.session = s.id AND t.id = s.task
-WHERE s.state IN ('offered', 'accepted', 'running', 'lost')
-ORDER BY s.key
+SELECT "key", id, task, state, attempt, runner, runner_name, workspace, offered_at, started_at, finished_at, last_seq, commands, stop_outcome, stop_reason, outcome, reason, usage FROM sessions
+WHERE state IN ('offered', 'accepted', 'running')
+ORDER BY key
 `
 
 func (q *Queries) HeldSessions(ctx context.Context) ([]Session, error) {
