@@ -54,6 +54,7 @@ type access interface {
 	Lookup(ctx context.Context, sha256 [32]byte, now time.Time) (store.Caller, error)
 	Tokens(ctx context.Context, kind store.TokenKind) ([]api.Token, error)
 	RevokeToken(ctx context.Context, kind store.TokenKind, id string, now time.Time) (api.Token, error)
+	RevokeTokens(ctx context.Context, kind store.TokenKind, now time.Time) ([]string, error)
 }
 
 type audit interface {

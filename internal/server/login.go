@@ -33,20 +33,11 @@ func (s *Server) SetupLink(ctx context.Context) (string, error) {
 
 // endAll revokes all tokens of a kind.
 func (s *Server) endAll(ctx context.Context, kind store.TokenKind) error {
-	old, err := s.store.Tokens(ctx, kind)
-	if err != nil {
-		return err
+	ended, err := s.store.RevokeTokens(ctx, kind, s.now())
+	for _, id := range ended {
+		s.revoked(id)
 	}
-	for _, t := range old {
-		if t.RevokedAt != nil {
-			continue
-		}
-		if _, err := s.store.RevokeToken(ctx, kind, t.ID, s.now()); err != nil {
-			return err
-		}
-		s.revoked(t.ID)
-	}
-	return nil
+	return err
 }
 
 // SetOwner makes the owner, or changes name or password: then browsers have to sign in
@@ -113,6 +104,13 @@ func (s *Server) useSetup(c *call, in api.Setup) error {
 		return &api.Error{Code: api.CodeUnauthorized, Message: "this set-up link is not valid, or was used already",
 			Hint: "serve prints a new one when it starts, as long as there is no owner"}
 	}
+	// The process may have ended between the owner's making and the link's end.
+	switch _, _, err := s.store.Owner(c.ctx()); {
+	case err == nil:
+		return &api.Error{Code: api.CodeUnauthorized, Message: "there is an owner already", Hint: "sign in"}
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
 	if err := s.setOwner(c.ctx(), in.Name, in.Password); err != nil {
 		return err
 	}
@@ -138,7 +136,7 @@ func (s *Server) login(c *call) error {
 // name as for a wrong password.
 func (s *Server) checkLogin(c *call, in api.Login) error {
 	from := network(address(c.r))
-	if pause := s.logins.wait(from, s.now()); pause > 0 {
+	if pause := s.logins.try(from, s.now()); pause > 0 {
 		return &api.Error{Code: api.CodeTooMany, Message: "too many failed logins from this address", RetryAfterMS: pause.Milliseconds() + 1}
 	}
 	wrong := &api.Error{Code: api.CodeUnauthorized, Message: "name or password is wrong"}
@@ -156,7 +154,6 @@ func (s *Server) checkLogin(c *call, in api.Login) error {
 		}
 	}
 	if !ok || in.Name != name {
-		s.logins.fail(from, s.now())
 		s.audit(c, "login.failed", "", "")
 		return wrong
 	}

@@ -5,10 +5,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
+	"github.com/sprawlto/ratchetai-runner/internal/store"
 )
 
 func TestOwnerIsMadeOnce(t *testing.T) {
@@ -47,6 +50,7 @@ func TestOwnerIsMadeOnce(t *testing.T) {
 	b.do(200, "GET", "/api/v1/tasks", "", nil, nil, "Cookie", cookie)
 	b.refused(api.CodeUnauthorized, "GET", "/api/v1/tasks", k.Value, nil)
 	b.refused(api.CodeForbidden, "POST", "/api/v1/logout", "", nil, "Cookie", cookie, "Origin", "https://evil.example")
+	b.refused(api.CodeForbidden, "POST", "/api/v1/logout", "", nil, "Cookie", cookie, "Origin", "https://evil.example", "Authorization", "Basic YTpi")
 	var browsers api.Tokens
 	b.do(200, "GET", "/api/v1/browsers", "", nil, &browsers, "Cookie", cookie)
 	if len(browsers.Tokens) != 2 || browsers.Tokens[0].ExpiresAt == nil {
@@ -55,6 +59,62 @@ func TestOwnerIsMadeOnce(t *testing.T) {
 	b.do(200, "DELETE", "/api/v1/browsers/"+browsers.Tokens[1].ID, "", nil, nil, "Cookie", cookie)
 	b.do(204, "POST", "/api/v1/logout", "", nil, nil, "Cookie", cookie)
 	b.refused(api.CodeUnauthorized, "GET", "/api/v1/tasks", "", nil, "Cookie", cookie)
+}
+
+// TestSetupLinkAfterOwner: a process that ended right after it had made the owner leaves no
+// link by which somebody else becomes it.
+func TestSetupLinkAfterOwner(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	link, err := b.s.SetupLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.store.SetOwner(t.Context(), "alice", "hash"); err != nil {
+		t.Fatal(err)
+	}
+	in := api.Setup{Token: strings.TrimPrefix(link, "/setup?token="), Name: "mallory", Password: "correct horse"}
+	b.refused(api.CodeUnauthorized, "POST", "/api/v1/setup", "", in)
+}
+
+// TestNewPasswordEndsBrowsers: all of them, however many there are.
+func TestNewPasswordEndsBrowsers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := b.issue(store.BrowserToken, "alice", "browser").Secret
+	for range pageMax {
+		b.issue(store.BrowserToken, "alice", "browser")
+	}
+	b.do(200, "GET", "/api/v1/me", "", nil, nil, "Cookie", cookieName+"="+first)
+	if err := b.s.SetOwner(t.Context(), "alice", "correct horse"); err != nil {
+		t.Fatal(err)
+	}
+	b.refused(api.CodeUnauthorized, "GET", "/api/v1/me", "", nil, "Cookie", cookieName+"="+first)
+}
+
+// TestGuessingAtOnce: guesses that are checked at the same time count, too.
+func TestGuessingAtOnce(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	b := setup(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	if err := b.s.SetOwner(t.Context(), "alice", "correct horse"); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var checked atomic.Int64
+	for range 4 * freeFailures {
+		wg.Go(func() {
+			resp := b.request("POST", "/api/v1/login", "", api.Login{Name: "alice", Password: "wrong horse"})
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusUnauthorized {
+				checked.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := checked.Load(); n != freeFailures {
+		t.Errorf("%d guesses were checked", n)
+	}
 }
 
 func TestGuessingIsSlowed(t *testing.T) {
@@ -96,29 +156,30 @@ func TestThrottle(t *testing.T) {
 	var th throttle
 	now := time.Now()
 	for range freeFailures {
-		if th.wait("a", now) != 0 {
+		if th.try("a", now) != 0 {
 			t.Error("slowed too early")
 		}
-		th.fail("a", now)
 	}
 	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
-		if got := th.wait("a", now); got != want*time.Second {
-			t.Errorf("%v instead of %d s", got, want)
+		for range 2 { // one that is refused does not count
+			if got := th.try("a", now); got != want*time.Second {
+				t.Errorf("%v instead of %d s", got, want)
+			}
 		}
-		th.fail("a", now)
+		if now = now.Add(want * time.Second); th.try("a", now) != 0 {
+			t.Error("slowed for too long")
+		}
 	}
-	if th.wait("b", now) != 0 {
+	if th.try("b", now) != 0 {
 		t.Error("another address is slowed")
 	}
-	if got := th.wait("a", now.Add(time.Hour)); got != 0 {
-		t.Errorf("%v after an hour", got)
-	}
-	th.fail("a", now.Add(time.Hour))
-	if got := th.wait("a", now.Add(time.Hour)); got != 0 {
-		t.Errorf("%v: nothing was forgotten", got)
+	for range freeFailures {
+		if got := th.try("a", now.Add(time.Hour)); got != 0 {
+			t.Errorf("%v after an hour", got)
+		}
 	}
 	for i := range failuresMax + 10 {
-		th.fail(fmt.Sprint(i), now)
+		th.try(fmt.Sprint(i), now)
 	}
 	if len(th.failed) > failuresMax {
 		t.Errorf("%d addresses are remembered", len(th.failed))

@@ -120,7 +120,8 @@ func (s *Server) wrap(next http.Handler) http.Handler {
 		if rest, ok := strings.CutPrefix(r.URL.Path, prefix+"/"); ok && prefix != "" {
 			r.URL.Path, r.URL.RawPath = "/"+rest, "" // a proxy may also have cut it off
 		}
-		if err := origins.Check(r); err != nil && r.Header.Get("Authorization") == "" {
+		// A browser adds a password for a proxy, Authorization: Basic, to any page's request.
+		if err := origins.Check(r); err != nil && bearer(r) == "" {
 			s.fail(&call{w: w, r: r}, &api.Error{Code: api.CodeForbidden, Message: "a page of another site sent this request", Hint: "open the control plane by its public address (serve --public-url)"})
 			return
 		}

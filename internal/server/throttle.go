@@ -39,37 +39,39 @@ func network(address string) string {
 	return p.String()
 }
 
-// wait is how long an address has to wait before it may try.
-func (t *throttle) wait(address string, now time.Time) time.Duration {
+// try returns how long an address has to wait before it may try; 0: now, and it has. A try
+// is a failure until it succeeds, so that those that are checked at the same time count.
+func (t *throttle) try(address string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f := t.failed[address]
-	if f.count < freeFailures {
-		return 0
-	}
-	pause := min(longestWait, shortestShift<<min(f.count-freeFailures, 6))
-	return max(0, pause-now.Sub(f.last))
-}
-
-// fail counts a failure.
-func (t *throttle) fail(address string, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.failed == nil {
-		t.failed = map[string]failures{}
-	}
-	if len(t.failed) >= failuresMax {
-		for a, f := range t.failed {
-			if now.Sub(f.last) > failureTime || len(t.failed) >= failuresMax {
-				delete(t.failed, a)
-			}
-		}
-	}
 	f := t.failed[address]
 	if now.Sub(f.last) > failureTime {
 		f.count = 0
 	}
+	if f.count >= freeFailures {
+		pause := min(longestWait, shortestShift<<min(f.count-freeFailures, 6))
+		if left := pause - now.Sub(f.last); left > 0 {
+			return left
+		}
+	}
+	t.forget(now)
 	t.failed[address] = failures{f.count + 1, now}
+	return 0
+}
+
+// forget makes room for another address.
+func (t *throttle) forget(now time.Time) {
+	if t.failed == nil {
+		t.failed = map[string]failures{}
+	}
+	if len(t.failed) < failuresMax {
+		return
+	}
+	for a, f := range t.failed {
+		if now.Sub(f.last) > failureTime || len(t.failed) >= failuresMax {
+			delete(t.failed, a)
+		}
+	}
 }
 
 // succeed forgets an address's failures.

@@ -136,6 +136,18 @@ func (s *Store) RevokeToken(ctx context.Context, kind TokenKind, id string, now 
 	}, nil
 }
 
+// RevokeTokens ends all valid tokens of a kind at once, and returns their ids.
+func (s *Store) RevokeTokens(ctx context.Context, kind TokenKind, now time.Time) (ids []string, err error) {
+	err = s.write(ctx, 0, func(ctx context.Context, q *sql.Queries) (err error) {
+		ids, err = q.RevokeTokens(ctx, nanos(now), string(kind))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s tokens: %w", kind, err)
+	}
+	return ids, nil
+}
+
 // toLabels reads what AddToken wrote.
 func toLabels(data string) (labels []string) {
 	_ = json.Unmarshal([]byte(data), &labels)

@@ -33,6 +33,9 @@ SELECT * FROM tokens WHERE id = ?;
 -- name: RevokeToken :exec
 UPDATE tokens SET revoked_at = @now WHERE id = @id AND revoked_at = 0;
 
+-- name: RevokeTokens :many
+UPDATE tokens SET revoked_at = @now WHERE kind = @kind AND revoked_at = 0 RETURNING id;
+
 -- name: DeleteTokens :execrows
 DELETE FROM tokens
 WHERE (revoked_at > 0 AND revoked_at < @before OR expires_at > 0 AND expires_at < @before)

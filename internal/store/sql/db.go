@@ -144,6 +144,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.revokeTokenStmt, err = db.PrepareContext(ctx, revokeToken); err != nil {
 		return nil, fmt.Errorf("error preparing query RevokeToken: %w", err)
 	}
+	if q.revokeTokensStmt, err = db.PrepareContext(ctx, revokeTokens); err != nil {
+		return nil, fmt.Errorf("error preparing query RevokeTokens: %w", err)
+	}
 	if q.runnerStmt, err = db.PrepareContext(ctx, runner); err != nil {
 		return nil, fmt.Errorf("error preparing query Runner: %w", err)
 	}
@@ -415,6 +418,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing revokeTokenStmt: %w", cerr)
 		}
 	}
+	if q.revokeTokensStmt != nil {
+		if cerr := q.revokeTokensStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing revokeTokensStmt: %w", cerr)
+		}
+	}
 	if q.runnerStmt != nil {
 		if cerr := q.runnerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing runnerStmt: %w", cerr)
@@ -604,6 +612,7 @@ type Queries struct {
 	putArtifactStmt          *sql.Stmt
 	recordStmt               *sql.Stmt
 	revokeTokenStmt          *sql.Stmt
+	revokeTokensStmt         *sql.Stmt
 	runnerStmt               *sql.Stmt
 	runnerOfDeviceStmt       *sql.Stmt
 	runnersStmt              *sql.Stmt
@@ -672,6 +681,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putArtifactStmt:          q.putArtifactStmt,
 		recordStmt:               q.recordStmt,
 		revokeTokenStmt:          q.revokeTokenStmt,
+		revokeTokensStmt:         q.revokeTokensStmt,
 		runnerStmt:               q.runnerStmt,
 		runnerOfDeviceStmt:       q.runnerOfDeviceStmt,
 		runnersStmt:              q.runnersStmt,

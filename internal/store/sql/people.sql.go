@@ -150,6 +150,33 @@ func (q *Queries) RevokeToken(ctx context.Context, now int64, iD string) error {
 	return err
 }
 
+const revokeTokens = `-- name: RevokeTokens :many
+UPDATE tokens SET revoked_at = ?1 WHERE kind = ?2 AND revoked_at = 0 RETURNING id
+`
+
+func (q *Queries) RevokeTokens(ctx context.Context, now int64, kind string) ([]string, error) {
+	rows, err := q.query(ctx, q.revokeTokensStmt, revokeTokens, now, kind)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setOwner = `-- name: SetOwner :exec
 INSERT INTO owner (id, name, password) VALUES (1, ?1, ?2)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, password = excluded.password
