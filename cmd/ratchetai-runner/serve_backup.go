@@ -64,7 +64,7 @@ directory must not hold a database yet.`,
 			}
 			err = store.Restore(cmd.Context(), dir, in)
 			if errors.Is(err, fs.ErrExist) {
-				err = usageError{fmt.Errorf("%s has a database already: move it away, or name another directory with --data", dir)}
+				err = usageError{fmt.Errorf("%s has a database already, or the rest of one (-wal): move it away, or name another directory with --data", dir)}
 			}
 			return err
 		},

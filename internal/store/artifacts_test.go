@@ -233,6 +233,11 @@ func TestBackup(t *testing.T) {
 			t.Error(n, err)
 		}
 	}
+	// A byte that changed, here in what an event says, does as well.
+	damaged := bytes.Replace(data, []byte(`"kind":"info"`), []byte(`"kind":"onfo"`), 1)
+	if err := Restore(ctx, t.TempDir(), bytes.NewReader(damaged)); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Error("restored what was damaged:", err)
+	}
 	dir := filepath.Join(t.TempDir(), "data")
 	if err := Restore(ctx, dir, iotest.HalfReader(bytes.NewReader(data))); err != nil {
 		t.Fatal(err)
@@ -253,6 +258,20 @@ func TestBackup(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	appendEvents(t, again, h, notices(101, 5)...)
+	// What is left of a database that was moved away would get into the new one.
+	left := t.TempDir()
+	if err := os.Link(filepath.Join(s.dir, dbFile+"-wal"), filepath.Join(left, dbFile+"-wal")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Restore(ctx, left, bytes.NewReader(data)); !errors.Is(err, os.ErrExist) {
+		t.Error(err)
+	}
+	if err := os.WriteFile(must(filepath.Glob(filepath.Join(dir, artifactDir, "*", "*")))[0], []byte("wrong"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Backup(ctx, dir, io.Discard); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Error(err)
+	}
 }
 
 // TestSweepWaits: while a backup runs, nothing that it could need goes away; what a killed

@@ -3,6 +3,8 @@ package store
 import (
 	"archive/tar"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +25,8 @@ const backupEnd = "backup.json"
 
 // backupInfo is the content of backupEnd.
 type backupInfo struct {
-	Artifacts int `json:"artifacts"`
+	Artifacts int    `json:"artifacts"`
+	SHA256    string `json:"sha256"` // of the database; the artifacts' are their names
 }
 
 var artifactName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
@@ -59,14 +62,15 @@ func backup(ctx context.Context, dir string, w io.Writer) error {
 	}
 	defer os.Remove(copied)
 	tw := tar.NewWriter(w)
-	if err := addFile(tw, copied, dbFile); err != nil {
+	sum, err := addFile(tw, copied, dbFile)
+	if err != nil {
 		return err
 	}
 	n, err := addArtifacts(ctx, tw, dir, copied)
 	if err != nil {
 		return err
 	}
-	info, err := json.Marshal(backupInfo{Artifacts: n})
+	info, err := json.Marshal(backupInfo{Artifacts: n, SHA256: sum})
 	if err != nil {
 		return err
 	}
@@ -115,7 +119,11 @@ func addArtifacts(ctx context.Context, tw *tar.Writer, dir, path string) (n int,
 			return n, err
 		}
 		name := artifactDir + "/" + sum[:2] + "/" + sum
-		if err := addFile(tw, filepath.Join(dir, name), name); err != nil {
+		have, err := addFile(tw, filepath.Join(dir, name), name)
+		if err == nil && have != sum {
+			err = fmt.Errorf("artifact %s is damaged", sum) // Restore would refuse all
+		}
+		if err != nil {
 			return n, err
 		}
 		n++
@@ -123,21 +131,23 @@ func addArtifacts(ctx context.Context, tw *tar.Writer, dir, path string) (n int,
 	return n, rows.Err()
 }
 
-func addFile(tw *tar.Writer, path, name string) error {
+// addFile adds a file, and returns its SHA-256.
+func addFile(tw *tar.Writer, path, name string) (sum string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := tw.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: st.Size()}); err != nil {
-		return err
+		return "", err
 	}
-	_, err = io.Copy(tw, f)
-	return err
+	h := sha256.New()
+	_, err = io.Copy(io.MultiWriter(tw, h), f)
+	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // Restore makes the directory dir of what Backup wrote. dir must not hold a database
@@ -151,8 +161,10 @@ func Restore(ctx context.Context, dir string, r io.Reader) error {
 
 func restore(ctx context.Context, dir string, r io.Reader) error {
 	path := filepath.Join(dir, dbFile)
-	if _, err := os.Stat(path); err == nil {
-		return fmt.Errorf("there is a database: %w", fs.ErrExist)
+	for _, name := range []string{path, path + "-wal"} { // of which SQLite would take the changes for the new one's
+		if _, err := os.Stat(name); err == nil {
+			return fmt.Errorf("there is a database, %s: %w", filepath.Base(name), fs.ErrExist)
+		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -176,6 +188,7 @@ func restore(ctx context.Context, dir string, r io.Reader) error {
 // extract writes the files of an archive, the database to the path copied.
 func extract(ctx context.Context, dir, copied string, r io.Reader) error {
 	tr := tar.NewReader(r)
+	database := ""
 	for n := 0; ; {
 		h, err := tr.Next()
 		if err != nil {
@@ -191,9 +204,12 @@ func extract(ctx context.Context, dir, copied string, r io.Reader) error {
 			if err := json.NewDecoder(io.LimitReader(tr, 1<<10)).Decode(&info); err != nil || info.Artifacts != n {
 				return fmt.Errorf("the archive is damaged: it has %d of %d artifacts", n, info.Artifacts)
 			}
+			if info.SHA256 != "" && database != "" && database != info.SHA256 {
+				return errors.New("the archive is damaged: its database is not what was saved")
+			}
 			return checkDB(ctx, copied)
 		case h.Name == dbFile:
-			err = writeFile(copied, tr)
+			database, err = writeFile(copied, tr)
 		case artifactName().MatchString(sum) && h.Name == artifactDir+"/"+sum[:2]+"/"+sum:
 			n++
 			err = restoreArtifact(filepath.Join(dir, h.Name), sum, tr)
@@ -210,25 +226,25 @@ func restoreArtifact(path, sum string, r io.Reader) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := writeFile(path, r); err != nil {
-		return err
+	have, err := writeFile(path, r)
+	if err == nil && have != sum {
+		err = errors.Join(fmt.Errorf("artifact %s is damaged", sum), os.Remove(path))
 	}
-	if have, err := sumFile(path); err != nil || have != sum {
-		return errors.Join(err, fmt.Errorf("artifact %s is damaged", sum), os.Remove(path))
-	}
-	return nil
+	return err
 }
 
-func writeFile(path string, r io.Reader) error {
+// writeFile writes what r gives, and returns its SHA-256.
+func writeFile(path string, r io.Reader) (sum string, err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer f.Close()
-	if _, err := io.Copy(f, r); err != nil {
-		return err
+	h := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(f, h), r); err != nil {
+		return "", err
 	}
-	return f.Sync()
+	return hex.EncodeToString(h.Sum(nil)), f.Sync()
 }
 
 // checkDB looks whether every page of the database at path can be read.
