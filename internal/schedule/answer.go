@@ -3,6 +3,7 @@ package schedule
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -67,7 +68,7 @@ func (d *Dispatcher) answer(ctx context.Context, r *runner, p *poll) (a api.Sync
 			return a, s, there, fmt.Errorf("read commands of session %s: %w", c.session, err)
 		}
 		for _, cmd := range list {
-			if bytes += len(cmd.Text); bytes > commandBytes && len(a.Commands) > 0 {
+			if bytes += size(&cmd); bytes > commandBytes && len(a.Commands) > 0 {
 				break
 			}
 			a.Commands = append(a.Commands, cmd)
@@ -76,6 +77,15 @@ func (d *Dispatcher) answer(ctx context.Context, r *runner, p *poll) (a api.Sync
 	s = say(&a)
 	s.report = p.report
 	return a, s, there, nil
+}
+
+// size is about how much a command says, in bytes.
+func size(c *api.Command) int {
+	if c.Answer == nil {
+		return len(c.Text)
+	}
+	answer, _ := json.Marshal(c.Answer) // it came as JSON
+	return len(answer)
 }
 
 // answerOffer offers h, or says that it is not wanted any more.

@@ -15,7 +15,7 @@ const (
 	repeatAfter = time.Second
 	// commandsMax bounds the commands of one session in an answer.
 	commandsMax = 16
-	// commandBytes is the text of commands after which an answer takes no more.
+	// commandBytes is how much commands say after which an answer takes no more.
 	commandBytes = 1 << 20
 	// watchedMS and unwatchedMS are how often a session's events are wanted.
 	watchedMS, unwatchedMS = 10, 1000

@@ -77,12 +77,13 @@ func checkCommand(n api.NewCommand) error {
 // of it and not the agent. A repeated command was checked before.
 func (s *Server) checkAnswer(c *call, session string, n api.NewCommand) error {
 	ask, err := s.store.OpenAsk(c.ctx(), session, n.Answer.Ask)
-	switch {
-	case errors.Is(err, store.ErrNotFound) && n.ID != "" && s.hasCommand(c, session, n.ID):
-		return nil
-	case errors.Is(err, store.ErrNotFound):
+	if errors.Is(err, store.ErrNotFound) {
+		if _, err := s.store.Command(c.ctx(), session, n.ID); err == nil {
+			return nil
+		}
 		return &api.Error{Code: api.CodeConflict, Message: "ask " + n.Answer.Ask + " is not open: it was answered, or its time is over", Hint: "inbox lists what is open"}
-	case err != nil:
+	}
+	if err != nil {
 		return err
 	}
 	if err := n.Answer.Check(ask); err != nil {
@@ -90,13 +91,6 @@ func (s *Server) checkAnswer(c *call, session string, n api.NewCommand) error {
 	}
 	return nil
 }
-
-func (s *Server) hasCommand(c *call, session, id string) bool {
-	all, err := s.store.Commands(c.ctx(), session, 0, commandsMax)
-	return err == nil && slices.ContainsFunc(all, func(k api.Command) bool { return k.ID == id })
-}
-
-const commandsMax = 10_000
 
 func (s *Server) listCommands(c *call) error {
 	after, err := c.number("after")

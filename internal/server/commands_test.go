@@ -2,7 +2,9 @@ package server
 
 import (
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/event"
@@ -53,6 +55,15 @@ func TestAnswersAreChecked(t *testing.T) {
 	if e := b.refused(api.CodeInvalid, "POST", path, b.person, answer("stop")); !strings.Contains(e.Error.Message, "decision") {
 		t.Errorf("%+v", e)
 	}
+	var wg sync.WaitGroup
+	for range pageMax { // an answer is known again after any number of commands
+		wg.Go(func() {
+			if _, _, err := b.store.AddCommand(t.Context(), s.id, api.NewCommand{Kind: "interrupt"}, "alice", time.Now()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 	var c api.Command
 	b.do(202, "POST", path, b.person, answer("allow"), &c)
 	if c.Answer == nil || c.Answer.By != "alice" {

@@ -32,6 +32,7 @@ type tasks interface {
 type events interface {
 	Append(ctx context.Context, b store.Batch) (store.Appended, error)
 	Events(ctx context.Context, session string, after uint64, raw bool, limit int, yield func(*api.Event) error) error
+	Command(ctx context.Context, session, id string) (api.Command, error)
 	Commands(ctx context.Context, session string, after int64, limit int) ([]api.Command, error)
 }
 

@@ -15,8 +15,10 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
-// commandsMax is how many commands a session takes.
-const commandsMax = 10_000
+const (
+	commandsMax   = 10_000 // how many a session takes
+	commandsChunk = 16     // how many are read at a time
+)
 
 // AddCommand queues a command for an open session. With an ID that the session has already, it
 // returns that one and added is false. ErrConflict if the session has ended.
@@ -65,20 +67,41 @@ func (s *Store) AddCommand(ctx context.Context, session string, c api.NewCommand
 	return cmd, added, nil
 }
 
-// Commands returns those of a session after number after, at most limit.
+// Command returns a session's command of an id, or ErrNotFound.
+func (s *Store) Command(ctx context.Context, session, id string) (api.Command, error) {
+	key, err := s.read.SessionKey(ctx, session)
+	if err != nil {
+		return api.Command{}, fmt.Errorf("session %s: command: %w", session, understand(s.dir, err))
+	}
+	row, err := s.read.Command(ctx, key.Key, id)
+	if err != nil {
+		return api.Command{}, fmt.Errorf("session %s: command %s: %w", session, id, understand(s.dir, err))
+	}
+	return toCommand(session, row)
+}
+
+// Commands returns those of a session after number after, at most limit, or fewer if they are long.
 func (s *Store) Commands(ctx context.Context, session string, after int64, limit int) ([]api.Command, error) {
 	key, err := s.read.SessionKey(ctx, session)
 	if err != nil {
 		return nil, fmt.Errorf("session %s: commands: %w", session, understand(s.dir, err))
 	}
-	rows, err := s.read.Commands(ctx, key.Key, after, pageSize(limit))
-	if err != nil {
-		return nil, fmt.Errorf("session %s: commands: %w", session, err)
-	}
-	list := make([]api.Command, len(rows))
-	for i, r := range rows {
-		if list[i], err = toCommand(session, r); err != nil {
-			return nil, err
+	var list []api.Command
+	for left, bytes := pageSize(limit), 0; left > 0 && bytes < pageBytesMax; {
+		n := min(left, commandsChunk)
+		rows, err := s.read.Commands(ctx, key.Key, after, n)
+		if err != nil {
+			return nil, fmt.Errorf("session %s: commands: %w", session, err)
+		}
+		for _, r := range rows {
+			c, err := toCommand(session, r)
+			if err != nil {
+				return nil, err
+			}
+			list, after, bytes = append(list, c), r.Seq, bytes+len(r.Body)
+		}
+		if left -= n; len(rows) < int(n) {
+			break
 		}
 	}
 	return list, nil

@@ -22,7 +22,7 @@ const (
 	pageMax      = 1000
 	pageDefault  = 100
 	queuePage    = 20      // as the query says
-	pageBytesMax = 8 << 20 // of tasks' prompts; a page has at least one task
+	pageBytesMax = 8 << 20 // of what tasks or commands say; a page has at least one
 )
 
 // AddTask stores a new task as queued. With a key (of one request, by the caller's choice)
@@ -133,7 +133,7 @@ type TaskFilter struct {
 }
 
 // Tasks returns tasks, newest first, and the cursor of the next page, if any. A page of
-// long prompts is shorter than Limit.
+// long tasks is shorter than Limit.
 func (s *Store) Tasks(ctx context.Context, f TaskFilter) ([]task.Task, string, error) {
 	before, limit := f.Before, pageSize(f.Limit)
 	if before == "" {
@@ -172,14 +172,18 @@ func (s *Store) tasks(ctx context.Context, ids []string) ([]task.Task, int, erro
 		if bytes > pageBytesMax {
 			return list, i, nil
 		}
-		t, err := s.task(ctx, id)
-		if errors.Is(err, ErrNotFound) {
+		row, err := s.read.Task(ctx, id)
+		if errors.Is(err, dbsql.ErrNoRows) {
 			continue
 		}
 		if err != nil {
 			return nil, 0, fmt.Errorf("tasks: %w", err)
 		}
-		list, bytes = append(list, t), bytes+len(t.Prompt)
+		t, err := toTask(row)
+		if err != nil {
+			return nil, 0, err
+		}
+		list, bytes = append(list, t), bytes+len(row.Spec)
 	}
 	return list, len(ids), nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,5 +128,39 @@ func TestCommands(t *testing.T) {
 	}
 	if _, _, err := s.AddCommand(ctx, "none", api.NewCommand{Kind: api.CommandInterrupt}, "", noon); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
+	}
+}
+
+// TestPagesAreBounded: a page ends where it has enough, however much a task or a command says.
+func TestPagesAreBounded(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	const n = 2*commandsChunk + 1
+	env := []string{"A=" + strings.Repeat("x", pageBytesMax/8)}
+	for range n {
+		addTask(t, s, task.Spec{Env: env})
+	}
+	page, next, err := s.Tasks(t.Context(), TaskFilter{})
+	if err != nil || len(page) != 8 || next != page[7].ID {
+		t.Error(len(page), next, err)
+	}
+	h := running(t, s, task.Spec{})
+	for range n {
+		if _, _, err := s.AddCommand(t.Context(), h.Session, api.NewCommand{Kind: api.CommandMessage, Text: env[0]}, "", noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seqs []int64
+	for after := int64(0); after < n; after = seqs[len(seqs)-1] {
+		all := must(s.Commands(t.Context(), h.Session, after, n))
+		if len(all) == 0 || len(all) > commandsChunk {
+			t.Fatal(len(all), "commands after", after)
+		}
+		for _, c := range all {
+			seqs = append(seqs, c.Seq)
+		}
+	}
+	if len(seqs) != n || !slices.IsSorted(seqs) {
+		t.Error(seqs)
 	}
 }
