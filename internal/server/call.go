@@ -22,6 +22,7 @@ const (
 	bodyTime  = 30 * time.Second // from the header to the body's end, unless it is an artifact
 	writeTime = 30 * time.Second // for an answer, or one piece of a stream
 	bodyMax   = 5 << 20          // bytes: a prompt with the rest of its task
+	formMax   = 64 << 10         // bytes: what somebody may send who is not known yet
 	pageMax   = 1000             // entries of a list
 )
 

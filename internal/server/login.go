@@ -86,7 +86,7 @@ func checkOwner(name, password string) error {
 // setUp is POST /api/v1/setup.
 func (s *Server) setUp(c *call) error {
 	var in api.Setup
-	if err := c.decode(&in, bodyMax); err != nil {
+	if err := c.decode(&in, formMax); err != nil {
 		return err
 	}
 	if err := s.useSetup(c, in); err != nil {
@@ -123,7 +123,7 @@ func (s *Server) useSetup(c *call, in api.Setup) error {
 // login is POST /api/v1/login.
 func (s *Server) login(c *call) error {
 	var in api.Login
-	if err := c.decode(&in, bodyMax); err != nil {
+	if err := c.decode(&in, formMax); err != nil {
 		return err
 	}
 	if err := s.checkLogin(c, in); err != nil {

@@ -39,6 +39,9 @@ func TestOwnerIsMadeOnce(t *testing.T) {
 	}
 	b.refused(api.CodeUnauthorized, "POST", "/api/v1/login", "", api.Login{Name: "alice", Password: "wrong horse"})
 	b.refused(api.CodeUnauthorized, "POST", "/api/v1/login", "", api.Login{Name: "bob", Password: "correct horse"})
+	for _, path := range []string{"/api/v1/login", "/api/v1/setup"} { // who is not known takes no memory
+		b.refused(api.CodeTooLarge, "POST", path, "", api.Login{Name: "alice", Password: strings.Repeat("a", formMax)})
+	}
 
 	resp := b.request("POST", "/api/v1/login", "", api.Login{Name: "alice", Password: "correct horse"})
 	resp.Body.Close()

@@ -120,7 +120,7 @@ func (s *Server) signOutForm(c *call) error {
 
 // form reads a form's fields.
 func (c *call) form() error {
-	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, 64<<10)
+	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, formMax)
 	err := c.r.ParseForm()
 	c.bodyRead()
 	var large *http.MaxBytesError
