@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,14 @@ func TestAnnouncedSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.want(l.Task.ID, task.Finished, event.Errored) // nobody can do it again
+		a.Runner = b.Runner
+		if again, err := r.Announce(t.Context(), b.device, a); err != nil || again.Token != l.Token { // the answer was lost
+			t.Fatalf("%+v, %v", again, err)
+		}
+		all, err := r.Runners(t.Context())
+		if i := slices.IndexFunc(all, func(x api.Runner) bool { return x.ID == b.Runner }); err != nil || all[i].Running != 1 {
+			t.Fatalf("%+v, %v", all, err) // the other
+		}
 	})
 }
 
@@ -97,5 +106,16 @@ func TestClockThatJumpsBackHoldsNoTask(t *testing.T) {
 	e := newEntry(&task.Task{CreatedAt: now.Add(time.Hour)}, now.Add(time.Hour))
 	if !e.ready(now) {
 		t.Fatal("the task waits for the time at which it was added")
+	}
+}
+
+// A task that could not be assigned in its rest is looked at again after it.
+func TestRestOutlivesPause(t *testing.T) {
+	now := time.Now()
+	e := newEntry(&task.Task{CreatedAt: now}, now)
+	e.failed("nas", now)
+	e.pause(now, retryPause)
+	if !e.looks(now.Add(retryPause)) || e.looks(now.Add(retryPause)) || !e.looks(now.Add(failedPause)) || e.looks(now.Add(time.Hour)) {
+		t.Fatal("it is not looked at after its pause, and after its rest")
 	}
 }

@@ -77,6 +77,9 @@ func (e *entry) looks(now time.Time) bool {
 		return false
 	}
 	e.look = time.Time{}
+	if e.again.After(now) {
+		e.look = e.again // it was for a pause that ends before
+	}
 	return true
 }
 

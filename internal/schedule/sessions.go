@@ -27,7 +27,7 @@ func (d *Dispatcher) Announce(ctx context.Context, device store.Caller, a api.An
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.held[s.Session] == nil {
+	if s.State.Open() && d.held[s.Session] == nil { // it may be over, and announced once more
 		d.attach(d.known(s.Runner), s, api.LeaseTime)
 	}
 	return api.Lease{Session: s.Session, Token: s.Token, Attempt: 1, Task: s.Task, ExpiresInMS: api.LeaseTime.Milliseconds()}, nil
