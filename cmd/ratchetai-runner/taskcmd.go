@@ -185,7 +185,7 @@ func (a *app) taskEnd(use, about string, do func(*api.Client, context.Context, s
 
 // about1 names the argument that an error is about, if there are several.
 func about1(arg string, of int, err error) error {
-	if of < 2 {
+	if of < 2 || err == nil {
 		return err
 	}
 	return fmt.Errorf("%s: %w", arg, err)
