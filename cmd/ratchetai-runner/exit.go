@@ -62,7 +62,7 @@ func exitCode(err error) int {
 		return exitSucceeded
 	case errors.As(err, &outcome):
 		return outcomeCode(outcome.outcome)
-	case errors.As(err, new(usageError)), errors.Is(err, runner.ErrNoSession), errors.Is(err, errNotBegun):
+	case errors.As(err, new(usageError)), errors.Is(err, runner.ErrNoSession), errors.Is(err, errNotBegun), errors.Is(err, errNeverBegun):
 		return exitUsage
 	case errors.Is(err, context.Canceled), errors.Is(err, errDetached):
 		return exitCancelled

@@ -13,8 +13,12 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/task"
 )
 
-// errNotBegun: a task has no session yet.
-var errNotBegun = errors.New("it has no session yet")
+var (
+	// errNotBegun: a task has no session yet.
+	errNotBegun = errors.New("it has no session yet")
+	// errNeverBegun: a task has ended and had none.
+	errNeverBegun = errors.New("it ended without a session")
+)
 
 // sessionOf returns the session that id means: one of its own, or a task's newest.
 func sessionOf(ctx context.Context, c *api.Client, id string) (task.Session, error) {
@@ -28,6 +32,8 @@ func sessionOf(ctx context.Context, c *api.Client, id string) (task.Session, err
 		return s, &api.Error{Status: 404, Code: api.CodeNotFound, Message: fmt.Sprintf("no session or task %q", id), Hint: name + " task ls lists tasks"}
 	case err != nil:
 		return s, err
+	case t.Session == "" && t.State == task.Finished:
+		return s, fmt.Errorf("task %s: %w (%s)", short(t.ID), errNeverBegun, taskNow(t.Task))
 	case t.Session == "":
 		return s, fmt.Errorf("task %s: %w (%s)", short(t.ID), errNotBegun, taskNow(t.Task))
 	}
