@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -83,9 +85,13 @@ func (a *app) readConfig(root *cobra.Command) (configFile, error) {
 	if err != nil {
 		return c, fmt.Errorf("configuration: %w", err)
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	var doc, more yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(data))
+	if err := documents.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return c, fmt.Errorf("configuration: %s: %w", path, err)
+	}
+	if err := documents.Decode(&more); !errors.Is(err, io.EOF) { // a policy may be in it
+		return c, fmt.Errorf("configuration: %s: nothing may follow the first YAML document (---)", path)
 	}
 	var problems []error
 	if len(doc.Content) > 0 {
