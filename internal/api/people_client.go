@@ -47,6 +47,10 @@ func (p Page) query() string {
 
 // under is a path below a collection; the id is somebody's input.
 func under(collection, id string, more ...string) string {
+	switch id {
+	case "", ".", "..": // another path otherwise
+		id = strconv.Quote(id)
+	}
 	path := "/api/v1/" + collection + "/" + url.PathEscape(id)
 	for _, m := range more {
 		path += "/" + m
