@@ -65,7 +65,7 @@ func (f *boundFlags) task(t *runner.Task) error {
 	case f.cpus >= 0.01 && f.cpus <= 4096:
 		t.Limits.CPUs = f.cpus
 	case f.cpus != 0:
-		problems = append(problems, errors.New("--cpus: at least 0.01 is needed"))
+		problems = append(problems, errors.New("--cpus: 0.01 to 4096 are possible"))
 	}
 	return errors.Join(append(problems, priceable(*t))...)
 }
