@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +21,10 @@ import (
 const name = "ratchetai-runner"
 
 // streams are the program's own.
-type streams struct{ In, Out, Err *os.File }
+type streams struct {
+	In, Err *os.File
+	Out     *stdout
+}
 
 // app is what all commands share.
 type app struct {
@@ -43,6 +48,10 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		err = usageError{err}
 	}
 	a.report(cmd, err)
+	if lost := std.Out.lost(); lost != nil && (err == nil || isSilent(err)) {
+		a.report(cmd, fmt.Errorf("not everything is on stdout: %w", lost))
+		err = cmp.Or(err, lost)
+	}
 	return exitCode(err)
 }
 
@@ -149,14 +158,17 @@ func (a *app) stateDir() (string, error) {
 func (a *app) display() term.Options {
 	dumb := a.getenv("TERM") == "dumb"
 	color := !dumb && a.getenv("NO_COLOR") == ""
-	stream := func(f *os.File) term.Stream {
+	stream := func(f interface {
+		io.Writer
+		Fd() uintptr
+	}) term.Stream {
 		terminal := xterm.IsTerminal(int(f.Fd()))
 		return term.Stream{W: f, Terminal: terminal, Color: terminal && color}
 	}
 	o := term.Options{Out: stream(a.Out), Err: stream(a.Err), Verbose: a.verbose}
-	o.Live = o.Err.Terminal && !dumb && (!o.Out.Terminal || sameFile(a.Out, a.Err))
+	o.Live = o.Err.Terminal && !dumb && (!o.Out.Terminal || sameFile(a.Out.File, a.Err))
 	o.Width = func() int {
-		for _, f := range []*os.File{a.Err, a.Out} {
+		for _, f := range []*os.File{a.Err, a.Out.File} {
 			if w, _, err := xterm.GetSize(int(f.Fd())); err == nil {
 				return w
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 
@@ -18,7 +19,7 @@ func (a *app) stopCommands(view viewFlags) (resume func()) {
 	if a.getenv("GITHUB_ACTIONS") != "true" {
 		return func() {}
 	}
-	out := a.Out
+	out := io.Writer(a.Out)
 	if view.json || view.quiet { // which belongs to the events, or the answer
 		out = a.Err
 	}

@@ -31,7 +31,7 @@ func TestStopCommands(t *testing.T) {
 				defer f.Close()
 				files[i] = f
 			}
-			a := &app{streams: streams{Out: files[0], Err: files[1]}, lookup: func(key string) (string, bool) {
+			a := &app{streams: streams{Out: &stdout{File: files[0]}, Err: files[1]}, lookup: func(key string) (string, bool) {
 				return tc.actions, key == "GITHUB_ACTIONS"
 			}}
 			a.stopCommands(tc.view)()

@@ -66,6 +66,6 @@ func main() {
 		os.Exit(attack.Main(os.Args[2:]))
 	}
 	debug.SetGCPercent(runner.GCPercent)
-	std := streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	std := streams{In: os.Stdin, Out: &stdout{File: os.Stdout}, Err: os.Stderr}
 	os.Exit(run(context.Background(), os.Args[1:], os.LookupEnv, std))
 }

@@ -38,7 +38,7 @@ func serve(t *testing.T, state string, args ...string) *serving {
 	s.out = bufio.NewReader(out)
 	go func() {
 		defer w.Close()
-		s.ended <- run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...), s.lookup, streams{Out: w, Err: stderr})
+		s.ended <- run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...), s.lookup, streams{Out: &stdout{File: w}, Err: stderr})
 	}()
 	t.Cleanup(func() { cancel(); out.Close(); stderr.Close() })
 	return s
@@ -66,7 +66,7 @@ func (s *serving) other(args ...string) (code int, text string) {
 		s.t.Fatal(err)
 	}
 	defer f.Close()
-	code = run(s.t.Context(), args, s.lookup, streams{Out: f, Err: f})
+	code = run(s.t.Context(), args, s.lookup, streams{Out: &stdout{File: f}, Err: f})
 	data, err := os.ReadFile(f.Name())
 	if err != nil {
 		s.t.Fatal(err)

@@ -48,7 +48,7 @@ func setup(t *testing.T) *bench {
 	log := logrus.New()
 	log.SetOutput(b.err)
 	b.app = &app{
-		streams: streams{In: file("in"), Out: b.out, Err: b.err}, log: log,
+		streams: streams{In: file("in"), Out: &stdout{File: b.out}, Err: b.err}, log: log,
 		lookup: func(string) (string, bool) { return "", false },
 	}
 	return b
@@ -170,7 +170,7 @@ func TestStdoutMayClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Close()
-		b.Out = out
+		b.Out = &stdout{File: out}
 		f := b.play(events(event.Succeeded), func(*fakeSession) {})
 		if err := b.newWatch(b.store, "s1", view).drive(t.Context(), f, nil, nil); err != nil {
 			t.Errorf("%+v: %v", view, err)
@@ -189,7 +189,7 @@ func TestStdoutMayBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close() // lets the writer end
-	b.Out = out
+	b.Out = &stdout{File: out}
 	signals := make(chan os.Signal, 4)
 	list := events(event.Cancelled)
 	list[6] = event.Message{ID: "x", Role: "assistant", Text: strings.Repeat("more than a pipe holds ", 1<<14)}
