@@ -35,7 +35,11 @@ Sessions outlive the service: it can be restarted, upgraded or killed at any tim
 			if err != nil {
 				return fmt.Errorf("find this program: %w", err)
 			}
-			unit, err := unit(program, a.userName(), args)
+			dir, err := os.Getwd()
+			if err != nil {
+				return fmt.Errorf("find this directory: %w", err)
+			}
+			unit, err := unit(program, a.userName(), dir, args)
 			if err != nil {
 				return err
 			}
@@ -45,8 +49,11 @@ Sessions outlive the service: it can be restarted, upgraded or killed at any tim
 	}
 }
 
-// unit is the unit that runs program with args.
-func unit(program, user string, args []string) (string, error) {
+// unit is the unit that runs program with args in dir, as they would run there now.
+func unit(program, user, dir string, args []string) (string, error) {
+	if strings.ContainsAny(dir, "\n\x00") {
+		return "", fmt.Errorf("%q cannot be in a unit", dir)
+	}
 	if !filepath.IsAbs(program) {
 		return "", fmt.Errorf("%s is not absolute", program)
 	}
@@ -58,7 +65,9 @@ func unit(program, user string, args []string) (string, error) {
 		words = append(words, unitWord(word))
 	}
 	var text strings.Builder
-	err := template.Must(template.New("").Parse(unitFile)).Execute(&text, map[string]string{"Command": strings.Join(words, " "), "User": user})
+	err := template.Must(template.New("").Parse(unitFile)).Execute(&text, map[string]string{
+		"Command": strings.Join(words, " "), "User": user, "Directory": strings.ReplaceAll(dir, "%", "%%"),
+	})
 	return text.String(), err
 }
 

@@ -19,14 +19,14 @@ func TestUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := unit(program, "root", []string{"up", "--workspace", `a=/srv/my "100%" $HOME\x`, ""})
+	text, err := unit(program, "root", "/srv/50% of it", []string{"up", "--workspace", `a=/srv/my "100%" $HOME\x`, ""})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "\nExecStart=" + program + ` up --workspace "a=/srv/my \"100%%\" $$HOME\\x" ""` + "\nUser=root\n"; !strings.Contains(text, want) {
+	if want := "\nExecStart=" + program + ` up --workspace "a=/srv/my \"100%%\" $$HOME\\x" ""` + "\nUser=root\nWorkingDirectory=/srv/50%% of it\n"; !strings.Contains(text, want) {
 		t.Errorf("no %q in %s", want, text)
 	}
-	if _, err := unit(program, "root", []string{"up", "a\nExecStartPre=x"}); err == nil {
+	if _, err := unit(program, "root", "/", []string{"up", "a\nExecStartPre=x"}); err == nil {
 		t.Error("a line of its own passes")
 	}
 	analyze, err := exec.LookPath("systemd-analyze")
