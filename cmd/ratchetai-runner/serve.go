@@ -135,7 +135,7 @@ func (a *app) warnPlain(host string, certificate func(*tls.ClientHelloInfo) (*tl
 		return
 	}
 	a.log.Warn("other machines can connect, without TLS: whoever sits on the way reads tokens and sessions. " +
-		"Give --tls-cert and --tls-key, or --public-url https://… if a proxy does TLS, or keep others away by a firewall")
+		"Give serve --tls-cert and --tls-key, or --public-url https://… if a proxy does TLS, or keep others away by a firewall")
 }
 
 func publicURL(text string) (*url.URL, error) {
