@@ -127,6 +127,9 @@ func (a *app) spec(f addFlags, now time.Time) (task.Spec, error) {
 	note(prefix("--not-before", err))
 	s.Deadline, err = moment(f.deadline, now)
 	note(prefix("--deadline", err))
+	if s.Deadline != nil && !s.Deadline.After(now) {
+		note(fmt.Errorf("--deadline: %s is over", f.deadline))
+	}
 	_, err = allowed(s.AllowHosts)
 	note(err)
 	for _, e := range s.Env {
