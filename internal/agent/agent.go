@@ -125,6 +125,13 @@ const (
 	End       CommandKind = "end"       // leave, once idle
 )
 
+// What a hostile agent can make an adapter remember: so many things of a kind, with
+// ids and other texts of so many bytes.
+const (
+	maxTracked   = 4096
+	maxTrackedID = 4096
+)
+
 // Priority says when a message reaches the model.
 type Priority string
 

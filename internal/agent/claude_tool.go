@@ -114,13 +114,23 @@ func (c *claude) toolUse(s *claudeStep, b claudeBlock, parent string) {
 	if b.Name == "TaskUpdate" {
 		call.subject = claudeDecodeInput(b.Input).Subject
 	}
-	c.calls[b.ID] = call
+	c.track(b.ID, call)
 	s.add(event.ToolStarted{
 		Call: b.ID, Name: b.Name, Kind: call.kind,
 		Title: claudeToolTitle(b.Name, b.Input), Input: b.Input, Parent: parent,
 	})
 	if b.Name == "TodoWrite" && parent == "" {
 		claudePlan(s, b.Input)
+	}
+}
+
+// track remembers a call until its result. Those that never get one do not add up.
+func (c *claude) track(id string, call claudeCall) {
+	if len(c.calls) == maxTracked {
+		clear(c.calls)
+	}
+	if len(id)+len(call.name)+len(call.path)+len(call.subject) <= maxTrackedID {
+		c.calls[id] = call
 	}
 }
 

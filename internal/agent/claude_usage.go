@@ -36,7 +36,8 @@ type claudeMeter struct {
 	base    event.Usage
 	settled event.Usage
 	replies int64
-	running map[string]claudeReply // by message id
+	running map[string]claudeReply // by message id, at most maxTracked
+	turn    event.Usage            // the sum of running
 }
 
 // claudeReply is one reply of the model to a turn that has no result yet.
@@ -45,10 +46,19 @@ type claudeReply struct {
 	model string
 }
 
+// usage is the reply's with an estimated cost: Claude states costs with results only.
+func (r claudeReply) usage() event.Usage {
+	u := event.Usage{InputTokens: r.Input, CachedTokens: r.CacheRead, CacheWriteTokens: r.CacheWrite, OutputTokens: r.Output}
+	if price, ok := ratesOf(r.model); ok {
+		u.CostMicroUSD, u.CostBy = price.cost(u), event.CostByEstimate
+	}
+	return u
+}
+
 // add counts a message's usage so far and reports whether that changed anything.
 // An empty model is that of the message's earlier lines.
 func (m *claudeMeter) add(id, model string, u *claudeUsage) bool {
-	if id == "" || u == nil {
+	if id == "" || len(id) > maxTrackedID || u == nil {
 		return false
 	}
 	old, known := m.running[id]
@@ -64,13 +74,18 @@ func (m *claudeMeter) add(id, model string, u *claudeUsage) bool {
 	if now.claudeUsage == old.claudeUsage {
 		return false
 	}
-	if m.running == nil {
-		m.running = map[string]claudeReply{}
-	}
 	if !known {
 		m.replies++
+		if m.running == nil || len(m.running) == maxTracked { // no turn has so many replies in the making
+			m.running = map[string]claudeReply{}
+		}
 	}
 	m.running[id] = now
+	more := now.usage()
+	by := more.CostBy
+	more = more.Since(old.usage())
+	more.CostBy = by
+	m.turn = m.turn.Add(more)
 	return true
 }
 
@@ -94,24 +109,16 @@ func (c claudeSpent) usage() event.Usage {
 
 // settle replaces everything by the totals of a result.
 func (m *claudeMeter) settle(totals claudeSpent) {
-	m.running = nil
+	m.running, m.turn = nil, event.Usage{}
 	m.settled = totals.usage().Since(m.base)
 	if m.settled.CostMicroUSD > 0 {
 		m.settled.CostBy = event.CostByVendor
 	}
 }
 
-// total is the session's usage so far. The cost of the running turn is estimated:
-// Claude states costs with results only.
+// total is the session's usage so far.
 func (m *claudeMeter) total() event.Usage {
-	t := m.settled
-	for _, r := range m.running {
-		u := event.Usage{InputTokens: r.Input, CachedTokens: r.CacheRead, CacheWriteTokens: r.CacheWrite, OutputTokens: r.Output}
-		if price, ok := ratesOf(r.model); ok {
-			u.CostMicroUSD, u.CostBy = price.cost(u), event.CostByEstimate
-		}
-		t = t.Add(u)
-	}
+	t := m.settled.Add(m.turn)
 	t.Replies = m.replies
 	return t
 }

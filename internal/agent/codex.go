@@ -88,9 +88,6 @@ type codexCall struct {
 	turn    string // the turn that ran when it was sent
 }
 
-// codexMaxTracked bounds what a hostile agent can make the adapter remember.
-const codexMaxTracked = 4096
-
 func newCodex(o Options) Adapter {
 	return &codex{
 		o:       o,

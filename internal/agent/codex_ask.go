@@ -153,6 +153,9 @@ func (c *codex) openOrSettle(s *codexStep, o *ask) {
 	switch o.Kind {
 	case event.AskPermission:
 		v = c.asks.verdict(o.call)
+		if o.call.Kind == event.KindEdit && len(o.call.Paths) == 0 && v.Decision == permission.Allow && c.o.Permissions != nil {
+			v = permission.Verdict{Decision: permission.Deny, Message: "The request does not say which files it is about."}
+		}
 	case event.AskQuestion, event.AskForm:
 		if c.o.Attended && len(o.Questions)+len(o.Schema) > 0 && len(c.asks.open) < asksMax {
 			v.Decision = permission.Ask

@@ -2,13 +2,30 @@ package agent
 
 import "strings"
 
-// setChanges keeps what an open item is about to change.
+// codexMaxChanges bounds what is kept of the changes of all open items, in bytes.
+const codexMaxChanges = 16 << 20
+
+// setChanges keeps what an open item is about to change, unless that is too much.
 func (x *codexItems) setChanges(id string, changes []codexChange) {
+	size := sizeOf(changes)
+	for _, o := range x.open {
+		size += sizeOf(o.changes)
+	}
+	if size > codexMaxChanges {
+		return
+	}
 	for i := range x.open {
 		if x.open[i].id == id {
 			x.open[i].changes = changes
 		}
 	}
+}
+
+func sizeOf(changes []codexChange) (n int) {
+	for _, f := range changes {
+		n += 64 + len(f.Path) + len(f.Kind.Type) + len(f.Kind.MovePath) + len(f.Diff)
+	}
+	return n
 }
 
 // changes returns what an open item is about to change.

@@ -27,7 +27,7 @@ func (x *codexItems) start(id, turn string, tool bool) bool {
 	if slices.ContainsFunc(x.open, func(o codexOpenItem) bool { return o.id == id }) {
 		return false
 	}
-	if len(x.open) < codexMaxTracked {
+	if len(x.open) < maxTracked && len(id)+len(turn) <= maxTrackedID {
 		x.open = append(x.open, codexOpenItem{id: id, turn: turn, tool: tool})
 	}
 	return true
@@ -51,7 +51,7 @@ func (x *codexItems) closeTurn(s *codexStep, turn string) {
 		}
 		if o.tool {
 			s.add(event.ToolFinished{Call: o.id})
-			if len(x.closed) < codexMaxTracked {
+			if len(x.closed) < maxTracked {
 				x.closed[o.id] = struct{}{}
 			}
 		}
@@ -185,7 +185,7 @@ func (c *codex) noteSpawned(it *codexItem) {
 		threads = append(threads, it.AgentThreadID)
 	}
 	for _, thread := range threads {
-		if _, ok := c.parents[thread]; !ok && !c.own(thread) && len(c.parents) < codexMaxTracked {
+		if _, ok := c.parents[thread]; !ok && !c.own(thread) && len(c.parents) < maxTracked && len(thread)+len(it.ID) <= maxTrackedID {
 			c.parents[thread] = it.ID
 		}
 	}

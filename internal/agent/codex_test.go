@@ -471,10 +471,10 @@ func TestCodexHostileLines(t *testing.T) {
 		}
 	}
 	items := newCodexItems()
-	for i := range codexMaxTracked + 10 {
+	for i := range maxTracked + 10 {
 		items.start(fmt.Sprint(i), "U", true)
 	}
-	if n := len(items.open); n > codexMaxTracked {
+	if n := len(items.open); n > maxTracked {
 		t.Errorf("remembers %d items", n)
 	}
 }

@@ -261,7 +261,7 @@ func (c *codex) storeLimit(l codexLimit) {
 			return
 		}
 	}
-	if len(c.limits) < codexMaxTracked {
+	if len(c.limits) < maxTracked {
 		c.limits = append(c.limits, l)
 	}
 }

@@ -41,7 +41,7 @@ func (c *codex) usageUpdated(s *codexStep, params json.RawMessage) {
 		t.add(c.model, now)
 	}
 	t.total = now
-	if known || len(c.usage) < codexMaxTracked {
+	if known || len(c.usage) < maxTracked && len(p.ThreadID) <= maxTrackedID {
 		c.usage[p.ThreadID] = t
 	}
 	s.add(event.UsageUpdated{Usage: c.totalUsage()})

@@ -13,9 +13,10 @@ import (
 // for lines so long that decoding them whole would cost more than they tell.
 //
 // Nothing else changes: keys, numbers and structure stay, and valid JSON stays
-// valid. What is cut out is not looked at. A line that holds the string "control_request"
-// comes back whole, because Claude's permission requests have to be answered
-// with the tool's exact input. The result may share line's memory.
+// valid. What is cut out is not looked at. A request for permission comes back whole,
+// because rules have to see all of it, and Claude's has to be answered with the
+// tool's exact input: a line with one of the strings of asksPermission. The result
+// may share line's memory.
 func Preview(line []byte, maxString int) []byte {
 	maxString = max(maxString, 0)
 	var out []byte
@@ -28,7 +29,7 @@ func Preview(line []byte, maxString int) []byte {
 		start := at + quote + 1
 		end := stringEnd(line, start)
 		at = min(end+1, len(line))
-		if string(line[start:end]) == "control_request" {
+		if asksPermission(line[start:end]) {
 			return line
 		}
 		if end-start <= maxString || isKey(line[at:]) {
@@ -48,6 +49,17 @@ func Preview(line []byte, maxString int) []byte {
 		return line
 	}
 	return append(out, line[done:]...)
+}
+
+// asksPermission reports a type or method by which an agent asks for permission.
+func asksPermission(s []byte) bool {
+	switch string(s) {
+	case "control_request", // Claude's; below Codex's
+		"item/commandExecution/requestApproval", "item/fileChange/requestApproval", "item/permissions/requestApproval",
+		"execCommandApproval", "applyPatchApproval", "mcpServer/elicitation/request":
+		return true
+	}
+	return false
 }
 
 // stringEnd returns the index of the quote that closes the string whose content

@@ -44,6 +44,7 @@ func TestPreview(t *testing.T) {
 		"bad escape":      {`["` + x(50) + `\q` + x(50) + `"]`, 20, `["` + x(10) + `…[82 bytes]…` + x(10) + `"]`},
 		"request":         {`{"type":"control_request","a":"` + x(100) + `"}`, 20, `{"type":"control_request","a":"` + x(100) + `"}`},
 		"late request":    {`{"a":"` + x(100) + `","type":"control_request"}`, 20, `{"a":"` + x(100) + `","type":"control_request"}`},
+		"Codex's request": {`{"method":"item/commandExecution/requestApproval","a":"` + x(100) + `"}`, 20, `{"method":"item/commandExecution/requestApproval","a":"` + x(100) + `"}`},
 		"empty":           {"", 20, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
