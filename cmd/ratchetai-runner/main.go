@@ -8,14 +8,14 @@
 //	logs         print what happened in a session
 //	login        log in with a vendor, for sessions only
 //	logins       list and remove the logins that sessions can use: ls, rm
-//	images build build the image that sandboxes start from
+//	images       build, list and remove the images that sandboxes start from: build, ls, prune
 //	decode       show what an agent printed that was run without this program
 //	config       check and show the settings: check, show
 //	up           run a control plane and a runner on this machine, with no set-up
 //	serve        run the control plane
 //	task         queue tasks at a control plane, and see what became of them
 //	send         tell a session's agent something; interrupt, answer: likewise
-//	inbox        list what needs a person: ls, dismiss
+//	inbox        list what needs a person; dismiss
 //	runner       list and remove a control plane's runners: ls, rm
 //	device       make, list and revoke runners' tokens; token: people's
 //	audit        show who did what at a control plane
@@ -41,8 +41,8 @@
 //	6    the subscription's usage limit is reached
 //	124  the session's deadline passed
 //
-// The hidden command sandbox-attack runs inside a sandbox: it is the self-test's
-// attacker (package attack).
+// Hidden are sandbox-attack, which runs inside a sandbox: the self-test's attacker
+// (package attack), man, which writes the manual pages, and health, for containers.
 package main
 
 import (
