@@ -18,7 +18,7 @@ import (
 // built is what all tests share; TestMain sets it once.
 var built struct {
 	binary string // ratchetai-runner
-	image  string // with both agents, and binary as PID 1
+	image  string // with both agents, and PID 1
 }
 
 func TestMain(m *testing.M) {

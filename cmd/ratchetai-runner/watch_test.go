@@ -96,9 +96,9 @@ func (f *fakeSession) Events(ctx context.Context, from uint64) iter.Seq2[journal
 	return f.journal.Follow(ctx, from, string(event.TypeSessionFinished))
 }
 
-// told waits until the session was told n things.
 func (f *fakeSession) Left() error { return nil }
 
+// told waits until the session was told n things.
 func (f *fakeSession) told(n int) {
 	for {
 		f.mu.Lock()

@@ -79,6 +79,9 @@ func (l *lab) openEngine(ctx context.Context) (err error) {
 		return fmt.Errorf("build the probe: %w: %s", err, out)
 	}
 	init := filepath.Join(l.dir, "sandbox-init")
+	if len(images.Init()) == 0 {
+		return errors.New("there is no sandbox-init (run make build first)")
+	}
 	if err := os.WriteFile(init, images.Init(), 0o600); err != nil {
 		return err
 	}

@@ -3,9 +3,9 @@
 //
 //	go run ./e2e/bench [flags] PROGRAM
 //
-// PROGRAM is the built ratchetai-runner, which becomes PID 1 of the sandboxes. An
-// image of it and of the probe (package probe), and nothing else, stands in for the
-// agents' image; the sessions are the runner's own, with the Claude adapter.
+// PROGRAM is the built ratchetai-runner. An image of sandbox-init, as `make build` left
+// it, and of the probe (package probe), and nothing else, stands in for the agents'
+// image; the sessions are the runner's own, with the Claude adapter.
 //
 //	bare: SDK ---------------------> engine -> probe
 //	ours: runner -> sandbox (SDK) -> engine -> PID 1 -> probe
