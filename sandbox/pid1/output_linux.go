@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,6 +16,8 @@ const (
 	// default cap for unprivileged users.
 	pipeBytes = 1 << 20
 	copyBytes = 256 << 10
+	// drainMax bounds the wait for the last writer of the pipe to be gone.
+	drainMax = 30 * time.Second
 )
 
 // output carries the agent's stdout into the file, at the disk's speed, and tells
@@ -55,6 +58,17 @@ func newOutput(max int64) (*output, error) {
 func (o *output) start() {
 	go o.save()
 	go o.tell()
+}
+
+// drain waits until the pipe is empty and nobody has its other end, for drainMax at most: the
+// agent could have given it to a process that is not killed with it, through a socket in
+// the workspace.
+func (o *output) drain() {
+	select {
+	case <-o.saved:
+	case <-time.After(drainMax):
+		fmt.Fprintln(os.Stderr, "sandbox-init: stdout has not ended: somebody outside of the sandbox has it")
+	}
 }
 
 // seal says that the file is whole and that PID 1 ends.

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // A byte that was written is in the file when it is told, and the end is told too.
@@ -27,6 +29,23 @@ func TestSaveTells(t *testing.T) {
 	if _, ok := <-o.grown; ok {
 		t.Error("told of nothing")
 	}
+}
+
+// An agent that has given its stdout to somebody outside keeps the sandbox no longer than this.
+func TestDrainEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct{ after, want time.Duration }{{0, 0}, {time.Second, time.Second}, {time.Hour, drainMax}} {
+			o := &output{saved: make(chan struct{})}
+			time.AfterFunc(c.after, func() { close(o.saved) })
+			start := time.Now()
+			o.drain()
+			if got := time.Since(start); got != c.want {
+				t.Errorf("saved after %v: it took %v, not %v", c.after, got, c.want)
+			}
+		}
+		time.Sleep(time.Hour)
+	})
 }
 
 // Nobody has to listen, and what is above the limit ends it.

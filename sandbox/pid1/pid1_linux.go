@@ -103,7 +103,7 @@ func supervise(c Config, agent *os.Process, hub *hub, out *output, signals <-cha
 		select {
 		case code := <-exited:
 			_ = syscall.Kill(-1, syscall.SIGKILL) // whatever the agent left behind
-			<-out.saved                           // no writer of the pipe is left
+			out.drain()
 			hub.flush()
 			out.seal()
 			select {
