@@ -30,6 +30,11 @@ func (w *work) drive(ctx context.Context) bool {
 			w.move(task.Declined, no.Error())
 			w.d.Say(w.title() + " declined: " + no.Error())
 			return false
+		case errors.Is(err, journal.ErrDamaged):
+			// It cannot have an end. The control plane takes a session for lost that is not reported.
+			w.d.Say(w.title() + " is lost, and stays as it is on this machine: " + err.Error())
+			w.d.forget(w.snapshot().Session)
+			return false
 		case err != nil:
 			return false // ctx has ended
 		case s == nil:
@@ -120,6 +125,8 @@ func (w *work) attach(ctx context.Context) (*runner.Session, error) {
 		case errors.Is(err, runner.ErrBusy):
 			signal(w.seen)
 			sleep(ctx, attachPause, nil)
+		case errors.Is(err, journal.ErrDamaged) && w.d.Runner.Engine.Remove(ctx, id) == nil:
+			return nil, err // no try will be better
 		default:
 			if !said {
 				w.d.Log.WithField("session", id).WithError(err).Warn("the session cannot be taken over yet")
