@@ -68,6 +68,9 @@ func (r *Single) run(ctx context.Context, s *runner.Session) {
 	case <-ctx.Done():
 		r.err = context.Cause(ctx)
 	}
+	if r.w.snapshot().State == fenced { // and the upload was given up
+		r.err = errFenced
+	}
 	if r.err == nil || errors.Is(r.err, errFenced) {
 		r.w.forget()
 	}
