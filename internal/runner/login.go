@@ -138,10 +138,10 @@ func loadSecrets(dir string) ([][]byte, error) {
 func secretValues(env []string) [][]byte {
 	var values [][]byte
 	for _, e := range env {
-		name, value, _ := strings.Cut(strings.ToUpper(e), "=")
+		name, value, _ := strings.Cut(e, "=")
 		for _, end := range []string{"TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIALS"} {
-			if strings.HasSuffix(name, end) {
-				values = append(values, []byte(e[len(e)-len(value):]))
+			if strings.HasSuffix(strings.ToUpper(name), end) {
+				values = append(values, []byte(value))
 				break
 			}
 		}

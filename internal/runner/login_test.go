@@ -46,3 +46,14 @@ func TestLinkLoginStaysInHome(t *testing.T) {
 		})
 	}
 }
+
+// TestSecretValues: the value is taken as it is, whatever its letters become in capitals.
+func TestSecretValues(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"plain", "caf\xe9", "ɐɐɐɐɐɐɐɐ", "ııııı", ""} {
+		got := secretValues([]string{"HOME=/x", "my_Password=" + value})
+		if len(got) != 1 || string(got[0]) != value {
+			t.Errorf("of %q the secret is %q", value, got)
+		}
+	}
+}
