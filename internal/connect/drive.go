@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
@@ -11,6 +12,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/journal"
 	"github.com/sprawlto/ratchetai-runner/internal/runner"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
+	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
 
 // drive brings the session to its end, whoever began it, and reports whether it has one that
@@ -30,7 +32,7 @@ func (w *work) drive(ctx context.Context) bool {
 			w.move(task.Declined, no.Error())
 			w.d.Say(w.title() + " declined: " + no.Error())
 			return false
-		case errors.Is(err, journal.ErrDamaged):
+		case errors.Is(err, errStuck):
 			// It cannot have an end. The control plane takes a session for lost that is not reported.
 			w.d.Say(w.title() + " is lost, and stays as it is on this machine: " + err.Error())
 			w.d.forget(w.snapshot().Session)
@@ -125,8 +127,8 @@ func (w *work) attach(ctx context.Context) (*runner.Session, error) {
 		case errors.Is(err, runner.ErrBusy):
 			signal(w.seen)
 			sleep(ctx, attachPause, nil)
-		case errors.Is(err, journal.ErrDamaged) && w.d.Runner.Engine.Remove(ctx, id) == nil:
-			return nil, err // no try will be better
+		case w.stuck(err) && w.d.Runner.Engine.Remove(ctx, id) == nil:
+			return nil, fmt.Errorf("%w: %w", errStuck, err)
 		default:
 			if !said {
 				w.d.Log.WithField("session", id).WithError(err).Warn("the session cannot be taken over yet")
@@ -134,6 +136,18 @@ func (w *work) attach(ctx context.Context) (*runner.Session, error) {
 			sleep(ctx, p.soon(err), nil)
 		}
 	}
+}
+
+// errStuck: the session cannot be taken over.
+var errStuck = errors.New("given up")
+
+// stuck reports whether it is of no use to try again after err: no try will be better, or
+// somebody wants the session to end, and it cannot be told.
+func (w *work) stuck(err error) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	unwanted := w.stopping != nil || slices.ContainsFunc(w.inbox, func(c api.Command) bool { return c.Kind == api.CommandCancel })
+	return errors.Is(err, journal.ErrDamaged) || unwanted && !errors.Is(err, sandbox.ErrUnavailable)
 }
 
 // startUpload starts to upload the session's events, once.
