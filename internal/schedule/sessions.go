@@ -2,7 +2,6 @@ package schedule
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
@@ -23,7 +22,7 @@ func (d *Dispatcher) Announce(ctx context.Context, device store.Caller, a api.An
 	a.Spec.Runner, a.Spec.MaxAttempts, a.Spec.OnLost = a.Runner, 1, task.LostFinish // nobody else can make it
 	s, err := d.store.Announce(context.WithoutCancel(ctx), a, "device "+device.Name, time.Now())
 	if err != nil {
-		return api.Lease{}, fmt.Errorf("announce session %s: %w", a.Session, err)
+		return api.Lease{}, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -66,6 +66,9 @@ func (s *Server) listAudit(c *call) error {
 	if err != nil {
 		return err
 	}
+	if _, err := c.number("before"); err != nil {
+		return err
+	}
 	all, next, err := s.store.AuditLog(c.ctx(), before, limit)
 	if err != nil {
 		return err

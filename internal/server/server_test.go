@@ -70,6 +70,9 @@ func TestSessions(t *testing.T) {
 		t.Errorf("%+v, %+v", all, one)
 	}
 	b.refused(api.CodeNotFound, "GET", "/api/v1/sessions/nope", b.person, nil)
+	for _, path := range []string{"sessions?state=busy", "sessions?state=running&task=" + one.Task, "sessions?before=x", "audit?before=x"} {
+		b.refused(api.CodeInvalid, "GET", "/api/v1/"+path, b.person, nil)
+	}
 }
 
 func TestInboxRunnersAuditMetrics(t *testing.T) {

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/sprawlto/ratchetai-runner/internal/api"
 	"github.com/sprawlto/ratchetai-runner/internal/task"
@@ -15,12 +17,22 @@ func (s *Server) mark(sessions []task.Session) {
 }
 
 func (s *Server) listSessions(c *call) error {
+	states := []task.SessionState{task.Offered, task.Accepted, task.Active, task.Ended, task.Declined, task.Returned, task.Gone}
 	limit, before, err := c.page()
 	if err != nil {
 		return err
 	}
-	q := c.r.URL.Query()
-	all, next, err := s.store.Sessions(c.ctx(), q.Get("task"), task.SessionState(q.Get("state")), limit, before)
+	if _, err := c.number("before"); err != nil {
+		return err
+	}
+	of, state := c.r.URL.Query().Get("task"), task.SessionState(c.r.URL.Query().Get("state"))
+	switch {
+	case state != "" && !slices.Contains(states, state):
+		return invalid(fmt.Sprintf("state %q is none of %q", state, states))
+	case state != "" && of != "":
+		return invalid("task and state exclude each other")
+	}
+	all, next, err := s.store.Sessions(c.ctx(), of, state, limit, before)
 	if err != nil {
 		return err
 	}
