@@ -61,7 +61,7 @@ func (s *Store) openAsks(ctx context.Context) ([]api.InboxItem, error) {
 	var items []api.InboxItem
 	bytes := 0
 	for _, r := range rows {
-		ask, err := s.OpenAsk(ctx, r.ID, r.Ask)
+		ask, size, err := s.openAsk(ctx, r.ID, r.Ask)
 		if errors.Is(err, ErrNotFound) {
 			continue // answered meanwhile
 		}
@@ -76,8 +76,7 @@ func (s *Store) openAsks(ctx context.Context) ([]api.InboxItem, error) {
 			ID: "ask-" + r.ID + "-" + r.Ask, Kind: api.InboxAsk, Since: at(r.OpenedAt), Task: t.ID, Title: t.Name(),
 			Session: r.ID, Text: line(askText(ask)), Ask: &ask,
 		})
-		bytes += len(ask.Command) + len(ask.Diff) + len(ask.Input) + len(ask.Schema)
-		if bytes > inboxBytesMax {
+		if bytes += size; bytes > inboxBytesMax {
 			break
 		}
 	}
@@ -121,13 +120,18 @@ func (s *Store) Dismiss(ctx context.Context, item string) error {
 
 // OpenAsk returns an ask of a session that waits for an answer, or ErrNotFound.
 func (s *Store) OpenAsk(ctx context.Context, session, ask string) (event.AskOpened, error) {
-	var a event.AskOpened
+	a, _, err := s.openAsk(ctx, session, ask)
+	return a, err
+}
+
+// openAsk also says how many bytes the ask has.
+func (s *Store) openAsk(ctx context.Context, session, ask string) (a event.AskOpened, size int, err error) {
 	data, err := s.read.Ask(ctx, session, ask)
 	if err == nil {
 		err = json.Unmarshal(data, &a)
 	}
 	if err != nil {
-		return event.AskOpened{}, fmt.Errorf("ask %s of session %s: %w", ask, session, understand(s.dir, err))
+		return event.AskOpened{}, 0, fmt.Errorf("ask %s of session %s: %w", ask, session, understand(s.dir, err))
 	}
-	return a, nil
+	return a, len(data), nil
 }

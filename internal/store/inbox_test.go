@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,5 +78,20 @@ func TestInbox(t *testing.T) {
 	appendEvents(t, s, offer(t, s, h.Task.ID), ev(1, event.SessionFinished{Outcome: event.Failed}))
 	if got := ids(); len(got) != 1 {
 		t.Error(got)
+	}
+}
+
+// TestInboxIsBounded: whatever it is of which an agent's asks have much.
+func TestInboxIsBounded(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	h := running(t, s, task.Spec{})
+	for seq := uint64(1); seq <= 10; seq++ {
+		ask := event.AskOpened{Ask: fmt.Sprint(seq), Kind: event.AskQuestion, Default: event.DecideDeny}
+		ask.Questions = []event.Question{{ID: "q", Text: strings.Repeat("?", inboxBytesMax/4)}}
+		appendEvents(t, s, h, ev(seq, ask))
+	}
+	if got := must(s.Inbox(t.Context())); len(got) != 4 || got[0].Ask.Ask != "1" {
+		t.Error(len(got), "items")
 	}
 }
