@@ -12,6 +12,9 @@ import (
 	"github.com/sprawlto/ratchetai-runner/internal/store"
 )
 
+// upTokens is the name of the tokens that up makes.
+const upTokens = "up on this machine"
+
 // keepTokens returns the address and tokens by which this machine's runner and commands use
 // cp. They are kept in the state directory, whose owner they stand for; those that are
 // missing or were revoked are made anew.
@@ -31,13 +34,36 @@ func (a *app) keepTokens(ctx context.Context, cp *controlPlane, dir string) (loc
 		if good {
 			continue
 		}
-		made, err := cp.Server.IssueToken(ctx, t.kind, t.user, api.NewToken{Name: "up on this machine"})
+		if t.kind == store.DeviceToken {
+			if err := revokeLost(ctx, at); err != nil {
+				return at, err
+			}
+		}
+		made, err := cp.Server.IssueToken(ctx, t.kind, t.user, api.NewToken{Name: upTokens})
 		if err != nil {
 			return at, err
 		}
 		*t.secret = made.Secret
 	}
 	return at, writeLocalPlane(dir, at)
+}
+
+// revokeLost ends the device tokens that earlier ups made and whose secrets are gone, as
+// behind a restored database: one of them has this machine's runner, which no other token
+// could have until then.
+func revokeLost(ctx context.Context, at localPlane) error {
+	c, err := api.NewClient(at.URL, at.Token, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	all, err := c.Tokens(ctx, api.Devices)
+	for _, t := range all.Tokens {
+		if t.Name == upTokens && t.RevokedAt == nil {
+			err = errors.Join(err, c.RevokeToken(ctx, api.Devices, t.ID))
+		}
+	}
+	return err
 }
 
 // valid reports whether the control plane at address takes a token.
@@ -70,7 +96,7 @@ func writeLocalPlane(dir string, at localPlane) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(append(data, '\n'))
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), filepath.Join(dir, localPlaneFile))
 	}
 	if err != nil {
