@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -243,7 +244,9 @@ func sessionIDs(store *runner.Store, args []string, finished bool) (ids []string
 				err = errors.Join(err, lerr)
 				continue
 			}
-			ids = append(ids, rec.ID)
+			if !slices.Contains(ids, rec.ID) {
+				ids = append(ids, rec.ID)
+			}
 		}
 		return ids, err
 	}
