@@ -43,7 +43,7 @@ func (a *app) printInbox(items []api.InboxItem, now time.Time) error {
 	var rows [][]term.Cell
 	for _, it := range items {
 		row := term.Cells("", age(now.Sub(it.Since)), it.Title, it.Text, inboxNext(it, items))
-		row[0] = inboxKind(it)
+		row[0], row[4].Whole = inboxKind(it), true
 		rows = append(rows, row)
 	}
 	return a.table([]string{"WHAT", "AGE", "TITLE", "TEXT", "NEXT"}, rows)

@@ -38,7 +38,7 @@ func (a *app) runnerLs() *cobra.Command {
 		var rows [][]term.Cell
 		for _, r := range all.Runners {
 			row := term.Cells(r.Name, "", fmt.Sprintf("%d/%d", r.Running, r.Capacity), agents(r.Agents), workspaces(r.Workspaces), strings.Join(r.Labels, ", "), r.Version)
-			row[1] = runnerState(r, time.Now())
+			row[0].Whole, row[1] = true, runnerState(r, time.Now())
 			rows = append(rows, row)
 		}
 		return a.table([]string{"RUNNER", "STATE", "BUSY", "AGENTS", "WORKSPACES", "LABELS", "VERSION"}, rows)

@@ -112,7 +112,7 @@ func (a *app) printTasks(all []task.Task, now time.Time) error {
 			note = t.Reason
 		}
 		row := term.Cells(short(t.ID), "", agentOf(t.Spec), age(now.Sub(t.CreatedAt)), t.Name(), note)
-		row[1] = taskState(t)
+		row[0].Whole, row[1] = true, taskState(t)
 		rows = append(rows, row)
 	}
 	return a.table([]string{"TASK", "STATE", "AGENT", "AGE", "TITLE", "NOTE"}, rows)

@@ -106,7 +106,7 @@ func (a *app) printSessions(newest []task.Session, now time.Time) error {
 			used = term.Usage(*s.Usage)
 		}
 		row := term.Cells(short(s.ID), "", cmp.Or(s.RunnerName, s.Runner), s.Workspace, age(now.Sub(s.OfferedAt)), took, used, s.Reason)
-		row[1] = sessionCell(s)
+		row[0].Whole, row[1] = true, sessionCell(s)
 		rows = append(rows, row)
 	}
 	return a.table([]string{"SESSION", "STATE", "RUNNER", "WORKSPACE", "AGE", "TOOK", "USED", "REASON"}, rows)

@@ -91,7 +91,7 @@ func (a *app) tokenLs(kind string) *cobra.Command {
 				used = age(now.Sub(*t.UsedAt)) + " ago"
 			}
 			row := term.Cells(short(t.ID), t.Name, "", age(now.Sub(t.CreatedAt)), used, short(t.Runner))
-			row[2] = tokenState(t, now)
+			row[0].Whole, row[2] = true, tokenState(t, now)
 			rows = append(rows, row)
 		}
 		head := []string{"TOKEN", "NAME", "STATE", "AGE", "USED", "RUNNER"}

@@ -5,13 +5,19 @@ import (
 	"strings"
 )
 
-// columnMin is what no column of a table is cut below, in cells.
-const columnMin = 8
+const (
+	// columnMin is what no column of a table is cut below, in cells.
+	columnMin = 8
+	// wholeMax is likewise for what a person types: more than ids and commands have.
+	wholeMax = 40
+)
 
-// Cell is one field of a table. Text may be anything; Level colours it.
+// Cell is one field of a table. Text may be anything; Level colours it. Whole is what a
+// person types somewhere else, which is of no use when it is cut.
 type Cell struct {
 	Text  string
 	Level Level
+	Whole bool
 }
 
 // Cells are plain fields.
@@ -35,20 +41,24 @@ func Table(s Stream, width int, head []string, rows ...[]Cell) error {
 	}
 	all := [][]Cell{Cells(head...)}
 	all = append(all, rows...)
-	widths := make([]int, len(head))
+	widths, least := make([]int, len(head)), make([]int, len(head))
 	for n, row := range all {
 		all[n] = nil
 		for i, c := range row {
 			if filled[i] {
 				c.Text = Line(c.Text)
-				widths[len(all[n])] = max(widths[len(all[n])], cells(c.Text))
+				to, w := len(all[n]), cells(c.Text)
+				widths[to], least[to] = max(widths[to], w), max(least[to], columnMin)
+				if c.Whole {
+					least[to] = max(least[to], min(w, wholeMax))
+				}
 				all[n] = append(all[n], c)
 			}
 		}
 	}
 	widths = widths[:len(all[0])]
 	if s.Terminal {
-		narrow(widths, width)
+		narrow(widths, least, width)
 	}
 	styles := map[Level]style{OK: green, Warn: yellow, Fail: red}
 	var b strings.Builder
@@ -76,20 +86,20 @@ func trimRight(line []seg, color bool) string {
 	return render(line, color)
 }
 
-// narrow makes the widest columns narrower until all fit.
-func narrow(widths []int, most int) {
+// narrow makes the widest columns narrower, none below its least width, until all fit.
+func narrow(widths, least []int, most int) {
 	total := tableGap * (len(widths) - 1)
 	for _, w := range widths {
 		total += w
 	}
 	for ; total > most; total-- {
-		widest := 0
+		widest := -1
 		for i, w := range widths {
-			if w >= widths[widest] { // of two, the one further right
+			if w > least[i] && (widest < 0 || w >= widths[widest]) { // of two, the one further right
 				widest = i
 			}
 		}
-		if widths[widest] <= columnMin {
+		if widest < 0 {
 			return
 		}
 		widths[widest]--

@@ -55,3 +55,21 @@ bbbb  <31mfailed<0m     x                            no runner has the workspace
 		})
 	}
 }
+
+// What is to be typed is not cut while it is no longer than ids and commands are.
+func TestTableWhole(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	row := Cells("3a608e2eb306", "a title that is long", "inbox dismiss 3a608e2eb306", strings.Repeat("x", 50))
+	for _, i := range []int{0, 2, 3} {
+		row[i].Whole = true
+	}
+	if err := Table(Stream{W: &b, Terminal: true}, 30, []string{"TASK", "TITLE", "NEXT", "NAME"}, row); err != nil {
+		t.Fatal(err)
+	}
+	want := "TASK          TITLE     NEXT                        NAME\n" +
+		"3a608e2eb306  a title…  inbox dismiss 3a608e2eb306  " + strings.Repeat("x", 39) + "…\n"
+	if d := cmp.Diff(want, b.String()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
