@@ -47,6 +47,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log" //nolint:depguard // to silence it
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -65,6 +67,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == attack.Subcommand {
 		os.Exit(attack.Main(os.Args[2:]))
 	}
+	log.SetOutput(io.Discard) // net/http prints there what any host sends that an agent may reach
 	debug.SetGCPercent(runner.GCPercent)
 	std := streams{In: os.Stdin, Out: &stdout{File: os.Stdout}, Err: os.Stderr}
 	os.Exit(run(context.Background(), os.Args[1:], os.LookupEnv, std))
