@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sprawlto/ratchetai-runner/internal/agent"
@@ -19,11 +17,7 @@ import (
 	"github.com/sprawlto/ratchetai-runner/sandbox"
 )
 
-const (
-	stderrLineMax  = 8 << 10 // bytes of one line that are kept
-	stderrLinesMax = 1000    // lines of a session that are kept
-	cleanupMax     = 60 * time.Second
-)
+const cleanupMax = 60 * time.Second
 
 // replay brings a fresh adapter to where the journal ends. The stdin lines that
 // it yields on the way wait for run, which sends all of them.
@@ -194,30 +188,6 @@ func (s *Session) leaveBehind(why error, proc sandbox.Process) {
 		s.runner.Log.WithField("session", s.ID).WithError(err).Error("journal not closed")
 	}
 	s.held.release()
-}
-
-// readStderr journals stderr line by line, within bounds.
-func (s *Session) readStderr(r io.Reader) {
-	b := bufio.NewReaderSize(r, stderrLineMax)
-	for n := 0; ; n++ {
-		line, err := b.ReadString('\n')
-		if err != nil && line == "" {
-			return
-		}
-		text := strings.TrimRight(strings.ToValidUTF8(line, "\uFFFD"), "\r\n")
-		if text == "" {
-			continue
-		}
-		text = string(s.secrets.Bytes([]byte(text)))
-		s.mu.Lock()
-		s.stderr = text
-		s.mu.Unlock()
-		if n < stderrLinesMax {
-			s.emit(event.Notice{Kind: "stderr", Text: text})
-		} else if n == stderrLinesMax {
-			s.emit(event.Notice{Kind: "warning", Text: "more lines on stderr are not kept"})
-		}
-	}
 }
 
 // finish records the session's end and lets go of it.
