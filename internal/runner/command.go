@@ -58,6 +58,9 @@ func (s *Session) refuses(c agent.Command) error {
 	if s.ending {
 		return errEnding
 	}
+	if err := fits(c); err != nil {
+		return err
+	}
 	if c.Kind != agent.Answer {
 		return nil
 	}

@@ -45,6 +45,7 @@ func setup(t *testing.T, script func(line map[string]any, print func(string)) bo
 	claude := func(_ context.Context, in sandboxtest.Inside) int {
 		print := func(s string) { io.WriteString(in.Stdout, s+"\n") }
 		stdin := bufio.NewScanner(in.Stdin)
+		stdin.Buffer(nil, 16<<20)
 		for stdin.Scan() {
 			var line map[string]any
 			if err := json.Unmarshal(stdin.Bytes(), &line); err != nil {

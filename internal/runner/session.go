@@ -28,8 +28,10 @@ const (
 	previewAbove = 256 << 10
 	// previewString is what remains of a long string then.
 	previewString = 8 << 10
-	// dataMax bounds an event's data; a batch of events has to hold it.
+	// dataMax bounds the data of an event of the agent's; a batch of events has to hold it.
 	dataMax = 1 << 20
+	// commandMax bounds the text of a command, in bytes of JSON.
+	commandMax = 8 << 20
 	// journalFactor times what an agent may write is how long its journal may get: a
 	// line of two bytes takes two hundred there.
 	journalFactor = 4
@@ -161,6 +163,9 @@ func (s *Session) command(c agent.Command) (string, error) {
 
 // do journals why, c and what the adapter makes of it as one group, then sends.
 func (s *Session) do(c agent.Command, why ...event.Data) (string, error) {
+	if err := fits(c); err != nil {
+		return "", err
+	}
 	s.commands[c.ID] = true
 	queued := event.CommandQueued{Command: c.ID, Kind: string(c.Kind), Text: c.Text, Priority: string(c.Priority), Answer: c.Answer}
 	step := s.adapter.Do(c)
@@ -169,6 +174,17 @@ func (s *Session) do(c agent.Command, why ...event.Data) (string, error) {
 		return "", err
 	}
 	return c.ID, nil
+}
+
+// fits refuses a command that is too long for a line of the agent's stdin.
+func fits(c agent.Command) error {
+	if len(c.Text) <= commandMax/6 { // a character takes six in JSON at most
+		return nil
+	}
+	if data, err := json.Marshal(c.Text); err != nil || len(data) > commandMax {
+		return fmt.Errorf("the %s has more than %d MiB: put it into a file of the workspace", c.Kind, commandMax>>20)
+	}
+	return nil
 }
 
 // apply journals a step's events as one group, which raw, if not nil, caused,
@@ -213,7 +229,7 @@ func (s *Session) entry(d event.Data) (journal.Entry, error) {
 	if err != nil {
 		return journal.Entry{}, fmt.Errorf("encode %s: %w", d.EventType(), err)
 	}
-	if len(data) > dataMax {
+	if len(data) > dataMax && d.EventType() != event.TypeCommandQueued { // which a replay needs, and which is bounded
 		return s.entry(event.Unparsed{Reason: fmt.Sprintf("%s of %d bytes is kept as the line only", d.EventType(), len(data))})
 	}
 	if raw := s.secrets.Bytes(data); len(raw) != len(data) || &raw[0] != &data[0] {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +75,47 @@ func TestFailedTakeoverLetsGo(t *testing.T) {
 		}
 		if end := waitFor(t, again); end.Outcome != event.Lost {
 			t.Errorf("ended %+v", end)
+		}
+	})
+}
+
+// TestTakeoverOfALongPrompt: what a person says is journalled whole, however long: without it a
+// new runner would not know what the agent was told.
+func TestTakeoverOfALongPrompt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		reply, heard := answer("hello"), 0
+		b := setup(t, func(line map[string]any, print func(string)) bool {
+			if line["type"] != "control_request" {
+				heard++
+				time.Sleep(time.Minute)
+			}
+			return reply(line, print)
+		})
+		b.task.Prompt = strings.Repeat("x", 3<<20)
+		link := &sandboxtest.Link{Engine: b.engine}
+		b.Engine = link
+		s, err := b.Start(t.Context(), b.task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		link.Cut()
+		<-s.Done()
+		link.Mend()
+		again, err := b.Attach(t.Context(), s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := again.Message(strings.Repeat("x", 9<<20)); err == nil {
+			t.Error("a message is taken that no line of stdin holds")
+		}
+		if _, err := again.Message("and then?"); err != nil {
+			t.Error(err)
+		}
+		<-again.Done()
+		if end := again.Result(); end.Outcome != event.Succeeded || heard != 2 {
+			t.Errorf("ended %+v, and the agent heard %d messages", end, heard)
 		}
 	})
 }
