@@ -128,8 +128,7 @@ func (p *process) watch(exit <-chan container.WaitResponse, fail <-chan error) {
 	defer close(p.ended)
 	select {
 	case e := <-exit:
-		// What was adopted may never have started, what was killed may have had no memory.
-		if p.hijack != nil && e.Error == nil && e.StatusCode != int64(exitKilled) {
+		if e.Error == nil && e.StatusCode != int64(exitKilled) { // by whom? inspect finds out
 			p.result = exited(int(e.StatusCode))
 			return
 		}
@@ -184,7 +183,7 @@ func resultOf(s *container.State) Result {
 	r := exited(s.ExitCode)
 	switch {
 	case r.Cause != Exited:
-	case s.Error != "" || s.Status == "created": // its maker ended before the start
+	case s.Error != "":
 		r.Cause = Broken
 	case s.ExitCode == exitKilled && s.OOMKilled:
 		r.Cause = OutOfMemory
