@@ -37,11 +37,13 @@ type Build struct {
 	Context func(*tar.Writer) error
 }
 
-// BuildFile is a file of the build's context: Content, or the file at Path.
+// BuildFile is a file of the build's context: Content, or what Load returns, or the file at
+// Path.
 type BuildFile struct {
 	Name    string
 	Mode    int64
 	Content []byte
+	Load    func() []byte
 	Path    string
 }
 
@@ -126,6 +128,9 @@ func writeContext(w io.Writer, b Build) error {
 
 // writeFile adds f without its time: the builder's cache goes by content.
 func writeFile(t *tar.Writer, f BuildFile) error {
+	if f.Load != nil {
+		f.Content = f.Load()
+	}
 	h := &tar.Header{Name: f.Name, Mode: f.Mode, Size: int64(len(f.Content))}
 	if f.Path == "" {
 		if err := t.WriteHeader(h); err != nil {

@@ -217,6 +217,9 @@ func hash(b sandbox.Build) (string, error) {
 	for _, f := range b.Files {
 		fmt.Fprintf(h, "%s %o\n", f.Name, f.Mode)
 		h.Write(f.Content)
+		if f.Load != nil { // sandbox-init
+			h.Write(images.InitID())
+		}
 		if f.Path == "" {
 			continue
 		}
@@ -256,7 +259,8 @@ func withProxy(args map[string]string) map[string]string {
 func initFor(program, arch string) (sandbox.BuildFile, error) {
 	init := sandbox.BuildFile{Name: path.Base(sandbox.InitPath), Mode: 0o755}
 	if runtime.GOARCH == arch {
-		if init.Content = images.Init(); len(init.Content) > 0 {
+		if len(images.InitID()) > 0 {
+			init.Load = images.Init
 			return init, nil
 		}
 		if runtime.GOOS == "linux" {

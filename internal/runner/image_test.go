@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -20,12 +21,13 @@ func TestInitFor(t *testing.T) {
 	init, err := initFor(program, runtime.GOARCH)
 	switch embedded := images.Init(); {
 	case len(embedded) > 0:
-		if err != nil || init.Path != "" || !bytes.Equal(init.Content, embedded) {
-			t.Errorf("with one embedded: %q, %d bytes, %v", init.Path, len(init.Content), err)
+		if err != nil || init.Path != "" || init.Load == nil || !bytes.Equal(init.Load(), embedded) {
+			t.Errorf("with one embedded: %q, %v", init.Path, err)
 		}
 		wantStatic(t, embedded)
+		wantBuildID(t, embedded)
 	case runtime.GOOS == "linux":
-		if err != nil || init.Path != program || len(init.Content) > 0 {
+		if err != nil || init.Path != program || init.Load != nil {
 			t.Errorf("without one: %q, %v", init.Path, err)
 		}
 	}
@@ -41,7 +43,7 @@ func TestInitFor(t *testing.T) {
 	if err := os.WriteFile(beside, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if init, err = initFor(program, "riscv64"); err != nil || init.Path != beside || init.Mode != 0o755 || len(init.Content) > 0 {
+	if init, err = initFor(program, "riscv64"); err != nil || init.Path != beside || init.Mode != 0o755 || init.Load != nil {
 		t.Errorf("with the file: %q, %o, %v", init.Path, init.Mode, err)
 	}
 }
@@ -57,5 +59,18 @@ func wantStatic(t *testing.T, program []byte) {
 		if p.Type == elf.PT_INTERP {
 			t.Error("what is embedded is linked with a C library")
 		}
+	}
+}
+
+// wantBuildID checks that all of the program's build ID is in what tells it from others.
+func wantBuildID(t *testing.T, program []byte) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(file, program, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	id, err := exec.Command("go", "tool", "buildid", file).Output()
+	if id = bytes.TrimSpace(id); err != nil || len(id) < 40 || !bytes.Contains(images.InitID(), id) {
+		t.Errorf("the build ID %q, %v, is not in the first %d bytes", id, err, len(images.InitID()))
 	}
 }
