@@ -86,7 +86,7 @@ func (b *bundle) inspectFiles(id string) {
 // lists one for a moment while it removes it.
 func (b *bundle) inspectEngine() {
 	left := b.containers()
-	for wait := 0; len(left) > 0 && wait < 100; wait++ {
+	for wait := 0; len(left) > 0 && wait < 20; wait++ {
 		time.Sleep(100 * time.Millisecond)
 		left = b.containers()
 	}

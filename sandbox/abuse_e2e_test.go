@@ -85,10 +85,10 @@ func TestStalledRunner(t *testing.T) {
 	d := newDocker(t)
 	spec := newSpec(t, "flood", fmt.Sprint(bytes))
 	p := start(t, d, spec)
-	time.Sleep(6 * time.Second)
+	time.Sleep(3 * time.Second)
 	out, stderr, r := finish(t, p)
 	took, err := time.ParseDuration(strings.TrimSpace(stderr))
-	if err != nil || took > 5*time.Second {
+	if err != nil || took > 2*time.Second {
 		t.Errorf("the agent needed %q to write", stderr)
 	}
 	if len(out) != bytes || r.ExitCode != 0 {

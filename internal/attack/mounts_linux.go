@@ -35,7 +35,7 @@ func mounts() []attempt {
 		{"sysrq", "the magic SysRq trigger", func(*inside) verdict { return closedToWrite("/proc/sysrq-trigger") }},
 		{"sysfs", "write anything below /sys, cgroups and release_agent included", func(*inside) verdict { return readOnlyTree("/sys", "") }},
 		{"masked", "read what engines mask: kernel memory, keys, timers, firmware", masked},
-		{"root-read-only", "write into the image: the agents, this program, /etc, /usr", func(*inside) verdict {
+		{"root-read-only", "write into the image: the agents, PID 1, /etc, /usr", func(*inside) verdict {
 			var all []verdict
 			for _, name := range []string{"/", "/etc", "/usr/bin", "/opt/ratchetai", "/opt/ratchetai/bin", "/var/tmp", "/root", "/lib"} {
 				all = append(all, denied("create in "+name, create(filepath.Join(name, "selftest")), unix.EROFS, unix.EACCES, unix.ENOENT))

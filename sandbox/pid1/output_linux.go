@@ -71,7 +71,7 @@ func (o *output) drain() {
 	}
 }
 
-// seal says that the file is whole and that PID 1 ends.
+// seal says that PID 1 ends.
 func (o *output) seal() { _ = o.file.Chmod(SealedMode) }
 
 // save moves the pipe's bytes into the file without copying them through this
